@@ -1,0 +1,142 @@
+package ratelimit
+
+import (
+	"time"
+
+	"github.com/keypin/keypin/internal/keypin"
+)
+
+const (
+	windowLength = 60 * time.Second
+
+	// exactLimit is the highest limit at which every admission has its own entry.
+	exactLimit = 256
+	// mergeSpan is how long after the first admission of an entry others join it,
+	// at higher limits.
+	mergeSpan = windowLength / exactLimit
+
+	firstCapacity = 4
+)
+
+// Window is what is remembered of one chain's admissions. The zero Window is one
+// without any. Times are durations since any fixed instant, 0 or more, by a clock
+// that does not step. It is not safe for concurrent use.
+//
+// It holds at most 514 entries of 16 bytes, however many admissions there are:
+// exactLimit of their own and, after the limit was raised, one for each mergeSpan.
+type Window struct {
+	entries []entry // a ring: oldest at head, then onwards around the end
+	head    int
+	n       int           // entries in use
+	total   int           // units in those
+	latest  time.Duration // the latest time seen
+}
+
+// entry stands for count units admitted from first to first+span. It counts until
+// its last admission is out of the window.
+type entry struct {
+	first time.Duration
+	span  uint32 // nanoseconds, at most mergeSpan
+	count uint32 // units, at most keypin.MaxRateLimit
+}
+
+func (e entry) leavesAt() time.Duration { return e.first + time.Duration(e.span) + windowLength }
+
+// Decision is the answer to one question.
+type Decision struct {
+	Admitted  bool
+	Remaining int // units that would be admitted now, 0 to the limit
+	// Reset is how long until the oldest counted admission leaves, at most 60 s;
+	// 0 when none is counted.
+	Reset time.Duration
+	// RetryAfter is how long until the refused cost would be admitted if nothing
+	// else were, more than 0 and at most 60 s; 60 s also for a cost above the limit,
+	// which never is. 0 when it was admitted.
+	RetryAfter time.Duration
+}
+
+// Admit asks for cost units at now under limit, and counts them when they are
+// admitted. The limit may differ from call to call; what was admitted under another
+// one counts. A cost of 0 or less is always admitted and counts nothing. A limit
+// above keypin.MaxRateLimit is taken as that, one below 1 admits nothing.
+func (w *Window) Admit(now time.Duration, limit, cost int) Decision {
+	limit, cost = min(max(limit, 0), keypin.MaxRateLimit), max(cost, 0)
+	w.latest = max(w.latest, now)
+	w.expire()
+	// A lowered limit may be below total; asking (cost 0) is free even then.
+	admitted := cost == 0 || cost <= limit-w.total
+	d := Decision{Admitted: admitted}
+	switch {
+	case !admitted:
+		d.RetryAfter = w.retryAfter(limit, cost)
+	case cost > 0:
+		w.add(limit, cost)
+	}
+	d.Remaining = max(limit-w.total, 0)
+	if w.n > 0 {
+		d.Reset = w.entries[w.head].leavesAt() - w.latest
+	}
+	return d
+}
+
+// idle reports whether nothing has been asked for a whole window before now, so
+// that a zero Window would answer the same.
+func (w *Window) idle(now time.Duration) bool { return now-w.latest >= windowLength }
+
+// expire drops the entries that are out of the window.
+func (w *Window) expire() {
+	for w.n > 0 && w.entries[w.head].leavesAt() <= w.latest {
+		w.total -= int(w.entries[w.head].count)
+		w.head = w.index(1)
+		w.n--
+	}
+}
+
+// add counts cost units at w.latest.
+func (w *Window) add(limit, cost int) {
+	w.total += cost
+	span := time.Duration(0)
+	if limit > exactLimit {
+		span = mergeSpan
+	}
+	if w.n > 0 {
+		newest := &w.entries[w.index(w.n-1)]
+		if since := w.latest - newest.first; since <= span {
+			newest.span = uint32(since)
+			newest.count += uint32(cost)
+			return
+		}
+	}
+	if w.n == len(w.entries) {
+		w.grow()
+	}
+	w.entries[w.index(w.n)] = entry{first: w.latest, count: uint32(cost)}
+	w.n++
+}
+
+// retryAfter is how long until a cost that is refused now fits into limit.
+func (w *Window) retryAfter(limit, cost int) time.Duration {
+	total := w.total
+	for i := range w.n {
+		e := w.entries[w.index(i)]
+		if total -= int(e.count); cost <= limit-total {
+			return e.leavesAt() - w.latest
+		}
+	}
+	return windowLength // more than the limit
+}
+
+// index is the place of the i-th oldest entry; 0 ≤ i ≤ len(w.entries).
+func (w *Window) index(i int) int {
+	if i += w.head; i >= len(w.entries) {
+		i -= len(w.entries)
+	}
+	return i
+}
+
+func (w *Window) grow() {
+	bigger := make([]entry, max(firstCapacity, 2*len(w.entries)))
+	n := copy(bigger, w.entries[w.head:])
+	copy(bigger[n:], w.entries[:w.head])
+	w.entries, w.head = bigger, 0
+}
