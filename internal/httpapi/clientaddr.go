@@ -1,0 +1,96 @@
+package httpapi
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// peerOf is the address at the other end of the connection; zero when there is none.
+func peerOf(r *http.Request) netip.Addr {
+	ap, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return ap.Addr().Unmap().WithZone("")
+}
+
+func trusts(proxies []netip.Prefix, ip netip.Addr) bool {
+	return slices.ContainsFunc(proxies, func(p netip.Prefix) bool { return p.Contains(ip) })
+}
+
+// clientAddr is the client's address: the connection's, unless the peer is a
+// trusted proxy; then the right-most forwarded address that is not one. What
+// cannot be read as an address ends the walk at the proxy that passed it on.
+func clientAddr(r *http.Request, proxies []netip.Prefix) netip.Addr {
+	client := peerOf(r)
+	if !trusts(proxies, client) {
+		return client
+	}
+	for _, hop := range slices.Backward(forwardedFor(r.Header)) {
+		ip, ok := parseHop(hop)
+		if !ok {
+			return client
+		}
+		client = ip
+		if !trusts(proxies, ip) {
+			return client
+		}
+	}
+	return client
+}
+
+// forwardedFor lists the hops, nearest last: those of X-Forwarded-For, or of
+// Forwarded (RFC 7239) where there is no X-Forwarded-For.
+func forwardedFor(h http.Header) []string {
+	if xff := h.Values("X-Forwarded-For"); len(xff) > 0 {
+		return strings.Split(strings.Join(xff, ","), ",")
+	}
+	var hops []string
+	for _, element := range strings.Split(strings.Join(h.Values("Forwarded"), ","), ",") {
+		hop := ""
+		for pair := range strings.SplitSeq(element, ";") {
+			name, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
+			if strings.EqualFold(name, "for") {
+				hop = strings.Trim(value, `"`)
+			}
+		}
+		if strings.TrimSpace(element) != "" {
+			hops = append(hops, hop)
+		}
+	}
+	return hops
+}
+
+// parseHop reads an address with or without a port; IPv6 with a port is bracketed.
+func parseHop(s string) (netip.Addr, bool) {
+	s = strings.TrimSpace(s)
+	ip, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"))
+	if err != nil {
+		host, _, splitErr := net.SplitHostPort(s)
+		if splitErr != nil {
+			return netip.Addr{}, false
+		}
+		if ip, err = netip.ParseAddr(host); err != nil {
+			return netip.Addr{}, false
+		}
+	}
+	return ip.Unmap().WithZone(""), true
+}
+
+// baseURL is the scheme and host that the client used.
+func (a *API) baseURL(r *http.Request) string {
+	if a.PublicURL != "" {
+		return a.PublicURL
+	}
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	if trusts(a.TrustedProxies, peerOf(r)) && strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https") {
+		scheme = "https"
+	}
+	return scheme + "://" + r.Host
+}

@@ -1,0 +1,111 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/keypin/keypin/internal/keypin"
+	"github.com/keypin/keypin/internal/verify"
+)
+
+// verification is the outcome of a check.
+type verification struct {
+	Valid     bool                  `json:"valid" doc:"Whether the key may do what was asked. True only with the code valid." example:"true"`
+	Code      string                `json:"code" enum:"valid,malformed,not_found,revoked,inactive,expired,ip_not_allowed,insufficient_scope,rate_limited,quota_exceeded" doc:"The outcome: the first of these that applies, in this order but valid last." example:"valid"`
+	APIKey    nullable[verifiedKey] `json:"api_key" doc:"The key; null when it is malformed or not found."`
+	RateLimit nullable[limitState]  `json:"rate_limit" doc:"The state of the key's limit; null when it has none, or was refused before it was counted."`
+}
+
+type verifiedKey struct {
+	ID          keypin.ID         `json:"id" format:"uuid" doc:"The key's id." example:"3fa85f64-5717-4562-b3fc-2c963f66afa6"`
+	WorkspaceID keypin.ID         `json:"workspace_id" format:"uuid" doc:"The workspace that owns the key." example:"7c9e6679-7425-40de-944b-e07fc1f90ae7"`
+	Name        string            `json:"name" doc:"The key's name." example:"Marketing API Key"`
+	KeyType     string            `json:"key_type" enum:"live,test,read-only" doc:"What the key is for." example:"live"`
+	Scopes      []string          `json:"scopes" format:"scope" nullable:"false" doc:"What the key may do."`
+	Metadata    map[string]string `json:"metadata" doc:"The pairs that its maker gave it."`
+	ExpiresAt   *time.Time        `json:"expires_at" nullable:"true" doc:"From when on the key is refused; null = never." example:"2027-01-15T09:30:00Z"`
+	CreatedBy   *keypin.ID        `json:"created_by" format:"uuid" nullable:"true" doc:"The user who made the key." example:"1c9e6679-7425-40de-944b-e07fc1f90b12"`
+}
+
+type limitState struct {
+	Limit     int       `json:"limit" doc:"Admissions in any 60 s." example:"100"`
+	Remaining int       `json:"remaining" doc:"Admissions left now." example:"99"`
+	ResetAt   time.Time `json:"reset_at" doc:"When the oldest counted admission leaves the window." example:"2026-04-25T12:01:00Z"`
+}
+
+func (a *API) registerVerify() {
+	routeBody[verifyBody, verify.Request](a, operation("verify-api-key", http.MethodPost, "/api/v1/api-keys/verify", "Verify an API key",
+		"Says whether a key is good for what is asked, and spends `cost` of its limit when it is. Every outcome is a 200. The caller needs `api-keys:verify`, or to be an admin, and sees keys of its own workspace only."), bodyRequired, a.verifyKey)
+}
+
+type verifyBody struct {
+	Key      required[string]   `json:"key" maxLength:"4096" doc:"The key as it was presented to you." example:"op_live_0000000000000000000000000009BlC0"`
+	Scopes   optional[[]string] `json:"scopes,omitempty" format:"scope" maxItems:"256" doc:"The scopes that are needed, all of them; default none."`
+	ClientIP optional[string]   `json:"client_ip,omitempty" format:"ip-address" doc:"The address that the key was presented from. A key with allowed_ips is refused without it." example:"203.0.113.7"`
+	Cost     optional[int64]    `json:"cost,omitempty" minimum:"0" maximum:"1000" doc:"How many admissions to spend; default 1; 0 asks without spending." example:"1"`
+}
+
+// Bounds of a verification.
+const (
+	maxKeyLength = 4096
+	maxCost      = 1000
+)
+
+func (b *verifyBody) parse(p *parser) verify.Request {
+	req := verify.Request{Secret: keypin.NewSecret(b.Key.Value), Cost: 1}
+	if len([]rune(b.Key.Value)) > maxKeyLength {
+		p.faults.Add("body.key", "must be at most 4096 characters")
+	}
+	if b.Scopes.given() {
+		req.Needed = p.scopes("body.scopes", b.Scopes.Value)
+	}
+	if b.ClientIP.given() {
+		ip, err := netip.ParseAddr(b.ClientIP.Value)
+		if err != nil || ip.Zone() != "" {
+			p.faults.Add("body.client_ip", "must be an IPv4 or IPv6 address without a zone")
+		}
+		req.ClientIP = ip.Unmap()
+	}
+	if b.Cost.given() {
+		if b.Cost.Value < 0 || b.Cost.Value > maxCost {
+			p.faults.Add("body.cost", "must be a whole number from 0 to 1000")
+		} else {
+			req.Cost = int(b.Cost.Value)
+		}
+	}
+	return req
+}
+
+func (a *API) verifyKey(ctx context.Context, x *exchange, in *WorkspaceHeader, req verify.Request) (*answer[verification], error) {
+	workspace, err := a.Admin.AuthorizeVerify(ctx, x.call(in.workspace()))
+	if err != nil {
+		return nil, err
+	}
+	req.Workspace = &workspace
+	outcome, err := a.Keys.Verify(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	a.Observer.ObserveVerification(string(outcome.Code))
+	return answered(x, showOutcome(&outcome)), nil
+}
+
+func showOutcome(o *verify.Outcome) verification {
+	v := verification{Valid: o.Code == verify.CodeValid, Code: string(o.Code)}
+	if k := o.Key; k != nil {
+		v.APIKey.Value = &verifiedKey{ID: k.ID, WorkspaceID: k.WorkspaceID, Name: k.Name, KeyType: string(k.Type),
+			Scopes: make([]string, len(k.Scopes)), Metadata: k.Metadata, ExpiresAt: k.ExpiresAt, CreatedBy: k.CreatedBy}
+		for i, s := range k.Scopes {
+			v.APIKey.Value.Scopes[i] = string(s)
+		}
+		if v.APIKey.Value.Metadata == nil {
+			v.APIKey.Value.Metadata = map[string]string{}
+		}
+	}
+	if o.RateLimit != nil {
+		v.RateLimit.Value = &limitState{Limit: o.RateLimit.Limit, Remaining: o.RateLimit.Remaining, ResetAt: keypin.Timestamp(o.RateLimit.ResetAt)}
+	}
+	return v
+}
