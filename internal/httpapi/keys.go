@@ -174,8 +174,7 @@ type listKeysInput struct {
 }
 
 func (a *API) listKeys(ctx context.Context, x *exchange, in *listKeysInput) (*listAnswer[keyFields], error) {
-	now := x.now()
-	query := keypin.KeyQuery{Page: in.page(), Status: keypin.KeyStatus(in.Status), Now: now, Text: in.Text,
+	query := keypin.KeyQuery{Page: in.page(), Status: keypin.KeyStatus(in.Status), Text: in.Text,
 		Type: keypin.KeyType(in.KeyType), Scope: keypin.Scope(in.Scope), Sort: keypin.KeySort(in.Sort)}
 	if !in.CreatedBy.IsZero() {
 		query.CreatedBy = &in.CreatedBy
@@ -184,6 +183,7 @@ func (a *API) listKeys(ctx context.Context, x *exchange, in *listKeysInput) (*li
 	if err != nil {
 		return nil, err
 	}
+	now := x.now() // after the look-up, so that what it found revoked is shown as that
 	out := &listAnswer[keyFields]{}
 	out.Body.Data = make([]keyFields, len(page.Keys))
 	for i := range page.Keys {

@@ -105,11 +105,8 @@ func (a *API) setHeaders(h http.Header, r *http.Request, id string) {
 // requestID keeps the caller's id if it is a UUID, or req_ and a UUID.
 func (a *API) requestID(r *http.Request) string {
 	if given := r.Header.Values("X-Request-Id"); len(given) == 1 {
-		if id, err := keypin.ParseID(strings.TrimPrefix(given[0], "req_")); err == nil {
-			if strings.HasPrefix(given[0], "req_") {
-				return "req_" + id.String()
-			}
-			return id.String()
+		if _, err := keypin.ParseID(strings.TrimPrefix(given[0], "req_")); err == nil {
+			return given[0]
 		}
 	}
 	id, err := keypin.NewID(a.Clock(), a.Random)

@@ -1,0 +1,153 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+
+	"github.com/keypin/keypin/internal/admin"
+	"github.com/keypin/keypin/internal/authn"
+	"github.com/keypin/keypin/internal/config"
+	"github.com/keypin/keypin/internal/httpapi"
+	"github.com/keypin/keypin/internal/keypin"
+	"github.com/keypin/keypin/internal/ratelimit"
+	"github.com/keypin/keypin/internal/store/sqlite"
+	"github.com/keypin/keypin/internal/verify"
+)
+
+// assemble opens the store, joins every adapter to its port, starts what runs in the
+// background, and gives the public listener's handler.
+func (a *App) assemble(ctx context.Context, open *closers) (http.Handler, error) {
+	c, o := a.config, a.options
+	registry, err := keypin.NewRegistry(c.Scopes)
+	if err != nil {
+		return nil, err // Validate has found none
+	}
+	store, err := a.openStore(ctx, open)
+	if err != nil {
+		return nil, err
+	}
+	sessions, jwks, err := a.openSessions(ctx, open)
+	if err != nil {
+		return nil, err
+	}
+	var defaultLimit *int
+	if c.DefaultRateLimitPerMin > 0 {
+		defaultLimit = &c.DefaultRateLimitPerMin
+	}
+	return httpapi.New(httpapi.Options{
+		Admin: admin.New(admin.Options{
+			Store: store, Registry: registry, Invalidator: noCache{}, Clock: o.Clock, Random: o.Random,
+			Brand: c.KeyBrand, DefaultRateLimit: c.DefaultRateLimitPerMin,
+		}),
+		Keys: verify.New(verify.Options{
+			Keys: store, Limiter: ratelimit.NewMemory(o.Clock()), Clock: o.Clock,
+			DefaultRateLimit: defaultLimit, LastUsed: a.startLastUsed(store, open),
+		}),
+		Sessions:       sessions,
+		Registry:       registry,
+		Clock:          o.Clock,
+		Random:         o.Random,
+		Logger:         o.Logger,
+		Observer:       a.metrics,
+		Ready:          a.isReady,
+		JWKS:           jwks,
+		Version:        o.Version,
+		PublicURL:      c.PublicURL,
+		TrustedProxies: c.TrustedProxies,
+		AllowedOrigins: c.CORS.AllowedOrigins,
+		MinSDKVersion:  c.MinSDKVersion,
+	}), nil
+}
+
+// openStore opens the database, made and migrated where needed.
+func (a *App) openStore(ctx context.Context, open *closers) (keypin.Store, error) {
+	path, err := databaseFile(a.config)
+	if err != nil {
+		return nil, err
+	}
+	store, err := sqlite.Open(ctx, sqlite.Options{Path: path, Migrate: true})
+	if err != nil {
+		return nil, fmt.Errorf("database: %w", err)
+	}
+	open.add(store.Close)
+	a.store = store
+	return store, nil
+}
+
+// Migrate makes the database if there is none and brings it to this version.
+func Migrate(ctx context.Context, c *config.Config) error {
+	path, err := databaseFile(c)
+	if err != nil {
+		return err
+	}
+	if _, _, err := sqlite.Migrate(ctx, path); err != nil {
+		return fmt.Errorf("database: %w", err)
+	}
+	return nil
+}
+
+// databaseFile is the database's path, whose folder is there.
+func databaseFile(c *config.Config) (string, error) {
+	path := c.SQLitePath()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return "", fmt.Errorf("database: making its folder: %w; name another place with database or data_dir", err)
+	}
+	return path, nil
+}
+
+// openSessions makes the verifier of session tokens, and the local issuer's key set
+// when there is a local issuer.
+func (a *App) openSessions(ctx context.Context, open *closers) (*authn.Verifier, []byte, error) {
+	options := authn.Options{Issuers: a.config.Issuers, Clock: a.options.Clock, Logger: a.options.Logger}
+	var jwks []byte
+	if a.config.LocalIssuer() {
+		local, err := authn.OpenLocalIssuer(a.config.DataDir, a.options.Random)
+		if err != nil {
+			return nil, nil, fmt.Errorf("data_dir: %w", err)
+		}
+		options.Local, jwks = local, local.JWKS()
+	}
+	verifier, err := authn.New(options)
+	if err != nil {
+		return nil, nil, err
+	}
+	verifier.Start(context.WithoutCancel(ctx)) // Close ends it, after the drain
+	open.add(func() error { verifier.Close(); return nil })
+	return verifier, jwks, nil
+}
+
+// startLastUsed starts writing down when keys were used. Closing it writes what is
+// left, so it is closed before the store.
+func (a *App) startLastUsed(store keypin.Store, open *closers) *verify.LastUsed {
+	lastUsed := verify.NewLastUsed(store, a.options.Clock, a.options.Logger)
+	a.metrics.WatchLastUsedDropped(lastUsed.Dropped)
+	running, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- lastUsed.Run(running) }()
+	open.add(func() error {
+		stop()
+		return <-ended
+	})
+	return lastUsed
+}
+
+var errDraining = errors.New("the service is shutting down")
+
+// isReady reports whether new requests are welcome and the database answers.
+func (a *App) isReady(ctx context.Context) error {
+	if a.draining.Load() {
+		return errDraining
+	}
+	return a.store.Ping(ctx)
+}
+
+// noCache is the keypin.Invalidator of a service whose checks all read the store:
+// a change holds for them from its commit on, and there is nothing to drop.
+type noCache struct{}
+
+func (noCache) InvalidateKeys(context.Context, []keypin.KeyHash) error { return nil }
+func (noCache) InvalidateWorkspace(context.Context, keypin.ID) error   { return nil }

@@ -1,0 +1,118 @@
+package telemetry_test
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keypin/keypin/internal/keypin"
+	"github.com/keypin/keypin/internal/telemetry"
+	"github.com/keypin/keypin/internal/token"
+)
+
+const (
+	contractKey = "op_live_0000000000000000000000000009BlC0"
+	jwt         = "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJ1c2VyXzEifQ.c2lnbmF0dXJl_-x"
+	opaque      = "opaque-value~1+/="
+)
+
+type valuer struct{ s string }
+
+func (v valuer) LogValue() slog.Value { return slog.GroupValue(slog.String("inner", v.s)) }
+
+type stringer struct{ s string }
+
+func (v stringer) String() string { return v.s }
+
+type record struct {
+	Name string
+	Deep map[string][]any
+}
+
+func TestNoSecretIsLoggedWhereverItStands(t *testing.T) {
+	t.Parallel()
+	made, err := token.New("mkapi", rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, format := range []string{"json", "text"} {
+		for kind, secret := range map[string]string{
+			"contract key": contractKey, "own key": made.Reveal(), "jwt": jwt,
+			"bearer": "Bearer " + opaque, "lower-case bearer": "authorization: bearer  " + opaque, "encoded bearer": "Bearer%20" + opaque,
+		} {
+			var b bytes.Buffer
+			log, err := telemetry.NewLogger(&b, format, "debug")
+			if err != nil {
+				t.Fatal(err)
+			}
+			log.Error("in the message: "+secret+".", "plain", secret, "quoted", `"`+secret+`"`, "lines", "a\n"+secret+"\nb",
+				"error", fmt.Errorf("wrapped: %w", errors.New(secret)), "bytes", []byte(secret), "list", []string{"a", secret},
+				"any", record{Name: secret, Deep: map[string][]any{secret: {secret}}}, "valuer", valuer{secret}, "stringer", stringer{secret},
+				slog.Group("group", "x", secret, secret, 1), "url", "https://example.com/?key="+secret+"&a=b")
+			log.WithGroup(secret).With("with", secret).Debug("x", "secret", keypin.NewSecret(secret))
+			for _, bare := range []string{contractKey, made.Reveal()[6:], jwt, "c2lnbmF0dXJl", "eyJzdWIi", opaque} {
+				if strings.Contains(b.String(), bare) {
+					t.Errorf("%s, %s: %q is in the log:\n%s", format, kind, bare, b.String())
+				}
+			}
+			if got := strings.Count(b.String(), "\n"); got != 2 {
+				t.Errorf("%s, %s: two records are %d lines:\n%s", format, kind, got, b.String())
+			}
+		}
+	}
+}
+
+func TestWhatIsNoSecretIsLoggedAsItIs(t *testing.T) {
+	t.Parallel()
+	const s = "request req_0198c0de-0000-7000-8000-000000000000 route /api/v1/api-keys/{key_id} preview op_live-xxxxxx-09BlC0"
+	if got := telemetry.Redact(s); got != s {
+		t.Errorf("got %q, want %q", got, s)
+	}
+}
+
+func TestTheLevelAndFormatAreChecked(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	for _, bad := range [][2]string{{"xml", "info"}, {"json", "loud"}} {
+		if _, err := telemetry.NewLogger(&b, bad[0], bad[1]); err == nil {
+			t.Errorf("%v is taken", bad)
+		}
+	}
+	log, err := telemetry.NewLogger(&b, "json", "warn")
+	if err != nil {
+		t.Fatal(err)
+	}
+	log.Info("quiet")
+	log.Warn("loud", "took", 1500*time.Millisecond)
+	if got := b.String(); strings.Contains(got, "quiet") || !strings.Contains(got, `"msg":"loud","took":1.5}`) {
+		t.Errorf("the log at warn is %s", got)
+	}
+}
+
+func TestTheMetricsAreServed(t *testing.T) {
+	t.Parallel()
+	m := telemetry.NewMetrics("1.2.3")
+	m.ObserveRequest("/api/v1/api-keys/{key_id}", "GET", 200, 3*time.Millisecond)
+	m.ObserveVerification("valid")
+	m.WatchLastUsedDropped(func() uint64 { return 2 })
+	w := httptest.NewRecorder()
+	m.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	for _, line := range []string{
+		`keypin_build_info{go_version="go`, `version="1.2.3"} 1`,
+		`keypin_http_requests_total{method="GET",route="/api/v1/api-keys/{key_id}",status="200"} 1`,
+		`keypin_http_request_seconds_bucket{route="/api/v1/api-keys/{key_id}",le="0.005"} 1`,
+		`keypin_verifications_total{code="valid"} 1`, `keypin_last_used_dropped_total 2`,
+		`go_goroutines `, `process_start_time_seconds `,
+	} {
+		if !strings.Contains(w.Body.String(), line) {
+			t.Errorf("the metrics lack %q", line)
+		}
+	}
+}
