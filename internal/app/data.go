@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/json"
 	"net/http"
+	"path"
 	"strings"
 
 	"github.com/keypin/keypin/internal/keypin"
@@ -29,6 +30,11 @@ func (a *App) dataHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
+		// The mux would redirect an unclean path, and put what was sent into the answer.
+		if path.Clean(r.URL.Path) != r.URL.Path {
+			http.Error(w, "There is nothing at this address.", http.StatusNotFound)
+			return
+		}
 		mux.ServeHTTP(w, r)
 	})
 }

@@ -11,7 +11,7 @@ import (
 
 	"github.com/keypin/keypin/internal/admin"
 	"github.com/keypin/keypin/internal/keypin"
-	"github.com/keypin/keypin/internal/token"
+	"github.com/keypin/keypin/internal/telemetry"
 )
 
 // exchange is one request and its answer, as far as the handlers share it. It
@@ -103,7 +103,7 @@ func (x *exchange) call(workspace *keypin.ID) admin.Call {
 		Origin: keypin.Origin{
 			RequestID: x.id,
 			IP:        x.clientIP,
-			UserAgent: clip(token.Redact(x.request.UserAgent()), 256),
+			UserAgent: clip(telemetry.Redact(x.request.UserAgent()), 256),
 		},
 		IdempotencyKey: x.idempotencyKey,
 	}

@@ -22,10 +22,10 @@ import (
 func (a *API) serve(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := &exchange{clock: a.Clock, start: a.Clock(), header: w.Header(), clientIP: clientAddr(r, a.TrustedProxies), route: "unmatched"}
-		x.id = a.requestID(r)
 		x.request = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
 		rec := &recorder{ResponseWriter: w}
 		defer a.finish(x, rec)
+		x.id = a.requestID(r)
 		a.setHeaders(w.Header(), r, x.id)
 		switch {
 		case a.handleCORS(rec, r):
