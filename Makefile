@@ -1,0 +1,54 @@
+# Keypin. `make run` serves it, `make test` proves it, `make` lists the rest.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+GO ?= go
+TOOLS := $(CURDIR)/.tools/bin
+
+.PHONY: help
+help: ## List what can be asked for
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+.PHONY: build
+build: ## Build bin/keypin; its version is git's
+	@CGO_ENABLED=0 $(GO) build -trimpath -o bin/keypin ./cmd/keypin
+
+.PHONY: run
+run: build ## Build, serve on 127.0.0.1:8080 and say what to do next
+	@./scripts/run.sh
+
+.PHONY: test
+test: ## Install what is missing and run every check and test
+	@./scripts/test.sh
+
+.PHONY: lint
+lint: $(TOOLS)/golangci-lint ## Look for bugs and broken house rules
+	@$(TOOLS)/golangci-lint run ./...
+
+.PHONY: generate
+generate: $(TOOLS)/sqlc ## Write the generated code and api/openapi.json anew
+	@$(TOOLS)/sqlc generate
+	@$(GO) generate ./...
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for FUZZTIME (10s)
+	@./scripts/fuzz.sh
+
+.PHONY: clean
+clean: ## Remove what was built; data/ and installed tools stay
+	@rm -rf bin
+
+.PHONY: tools
+tools: $(TOOLS)/golangci-lint $(TOOLS)/sqlc ## Build the tools into .tools/
+
+# The tools' own module pins their versions; they are built when it changes.
+$(TOOLS)/golangci-lint: tools/go.mod tools/go.sum
+	@echo "building golangci-lint (about a minute, once)"
+	@cd tools && $(GO) build -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint && touch $@
+
+$(TOOLS)/sqlc: tools/go.mod tools/go.sum
+	@echo "building sqlc (about a minute, once)"
+	@cd tools && $(GO) build -o $@ github.com/sqlc-dev/sqlc/cmd/sqlc && touch $@
