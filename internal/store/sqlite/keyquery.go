@@ -246,7 +246,7 @@ func preparePages(ctx context.Context, pool *sql.DB) (preparedPages, error) {
 		list := keyList{query: keypin.KeyQuery{Status: status}}
 		for _, fromNewest := range []bool{true, false} {
 			text := list.timedPage(fromNewest)
-			statement, err := pool.PrepareContext(ctx, text)
+			statement, err := pool.PrepareContext(ctx, text) //nolint:sqlclosecheck // lives as long as its pool
 			if err != nil {
 				return nil, err
 			}
@@ -260,7 +260,7 @@ func preparePages(ctx context.Context, pool *sql.DB) (preparedPages, error) {
 func (p preparedPages) in(snapshot *sql.Tx) queryFunc {
 	return func(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
 		if statement := p[text]; statement != nil {
-			return snapshot.StmtContext(ctx, statement).QueryContext(ctx, args...)
+			return snapshot.StmtContext(ctx, statement).QueryContext(ctx, args...) //nolint:sqlclosecheck // ends with the snapshot
 		}
 		return snapshot.QueryContext(ctx, text, args...)
 	}

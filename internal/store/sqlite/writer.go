@@ -63,7 +63,7 @@ func newWriter(ctx context.Context, pool *sql.DB) (*writer, error) {
 		{"RELEASE change", &w.control.release},
 		{"ROLLBACK TO change", &w.control.undo},
 	} {
-		if *s.statement, err = conn.PrepareContext(ctx, s.text); err != nil {
+		if *s.statement, err = conn.PrepareContext(ctx, s.text); err != nil { //nolint:sqlclosecheck // lives as long as its connection
 			return w, err
 		}
 	}
@@ -179,8 +179,10 @@ func (w *writer) next() *turn {
 // serve gives t its turn and keeps or undoes what it changed. It tells whether t took
 // its turn, and the error after which the transaction cannot go on.
 func (w *writer) serve(t *turn) (took bool, broken error) {
-	if t.ctx.Err() != nil {
+	select {
+	case <-t.ctx.Done():
 		return false, nil
+	default:
 	}
 	if err := exec(w.control.savepoint); err != nil {
 		t.outcome <- translate(err)

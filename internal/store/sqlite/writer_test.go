@@ -130,6 +130,21 @@ func TestAFailedChangeIsUndoneAlone(t *testing.T) {
 	})
 }
 
+func TestACallerThatGoesDuringItsChangeHarmsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, _ := opened(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		outcomes := queue(t, store, insertUser(t.Context(), 0, 1), func(tx keypin.Tx) error {
+			cancel()
+			return tx.InsertUser(ctx, user(1, 1)) // an interrupted statement would end the whole group
+		}, insertUser(t.Context(), 2, 1))
+		if err := errors.Join(outcomes...); err != nil {
+			t.Error(err)
+		}
+		wantUsers(t, store, true, true, true)
+	})
+}
+
 // wantUsers wants the first users to be there or not.
 func wantUsers(t *testing.T, store *Store, there ...bool) {
 	t.Helper()
@@ -246,7 +261,7 @@ func TestEveryConnectionHasItsPragmas(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer conn.Close() //nolint:revive // eight of them, held together until the test ends
+		defer conn.Close()
 		reading = append(reading, conn)
 	}
 	wanted := map[string]string{"busy_timeout": "5000", "foreign_keys": "1", "synchronous": "2", "journal_mode": "wal"}

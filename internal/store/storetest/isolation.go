@@ -21,6 +21,7 @@ func Isolation(t *testing.T, open Open) {
 	}
 	for name, crossing := range crossings {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t, open)
 			mine, theirs := w.tenant(), w.tenant()
 			untouched := w.everythingOf(theirs)

@@ -36,7 +36,10 @@ func Exercise(t *testing.T, open Open) {
 		{"Tx", txTests()},
 	} {
 		for _, test := range group.tests {
-			t.Run(group.name+"/"+test.name, func(t *testing.T) { test.run(t, newWorld(t, open)) })
+			t.Run(group.name+"/"+test.name, func(t *testing.T) {
+				t.Parallel()
+				test.run(t, newWorld(t, open))
+			})
 		}
 	}
 }
@@ -272,6 +275,3 @@ func wantFound[T any](t testing.TB, want *T) func(got *T, err error) {
 
 // none drops a row, so that its error can be judged.
 func none[T any](_ T, err error) error { return err }
-
-// nothing drops a page and its total.
-func nothing[T any](_ []T, _ int, err error) error { return err }

@@ -150,12 +150,13 @@ func failuresAndPanicsDoNotHarmOtherChanges(t *testing.T, w *world) {
 						return boom
 					case endsWithPanic:
 						panic(fmt.Sprintf("panic %d", i))
+					default:
+						return err
 					}
-					return err
 				})
 			}()
 			switch how {
-			case endsWell:
+			default:
 				wantCode(t, "", err)
 			case endsWithError:
 				if !errors.Is(err, boom) {
