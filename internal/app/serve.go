@@ -45,13 +45,15 @@ func (a *App) serve(ctx context.Context, api http.Handler) error {
 func (a *App) server(h http.Handler) *http.Server {
 	s := a.config.Server
 	return &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: s.ReadHeaderTimeout,
-		ReadTimeout:       s.ReadTimeout,
-		WriteTimeout:      s.WriteTimeout,
-		IdleTimeout:       s.IdleTimeout,
-		MaxHeaderBytes:    s.MaxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(a.options.Logger.Handler(), slog.LevelWarn),
+		Handler: h,
+		// OPTIONS * is answered like every other request, with its request id.
+		DisableGeneralOptionsHandler: true,
+		ReadHeaderTimeout:            s.ReadHeaderTimeout,
+		ReadTimeout:                  s.ReadTimeout,
+		WriteTimeout:                 s.WriteTimeout,
+		IdleTimeout:                  s.IdleTimeout,
+		MaxHeaderBytes:               s.MaxHeaderBytes,
+		ErrorLog:                     slog.NewLogLogger(a.options.Logger.Handler(), slog.LevelWarn),
 	}
 }
 

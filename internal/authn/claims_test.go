@@ -22,7 +22,7 @@ func TestClerksDocumentedClaimsAreReadInBothVersions(t *testing.T) {
 	s, key := clerkSite()
 	v := newVerifier(t, s, nil, clerk())
 	want := &keypin.Identity{
-		Issuer: clerkIssuer, Subject: "user_123",
+		Issuer: clerkIssuer, Subject: "user_123", IssuedAt: documented.UTC(),
 		Org: &keypin.Org{ID: "org_123", Slug: "org-slug", Role: keypin.RoleAdmin},
 	}
 	for _, name := range []string{"clerk_v1.json", "clerk_v2.json"} {
@@ -200,7 +200,7 @@ func TestAPlainOIDCTokenIsReadWithoutClerksRules(t *testing.T) {
 		"picture": "https://example.com/jane.jpg",
 	}
 	want := &keypin.Identity{
-		Issuer: oidcIssuer, Subject: "248289761001", Email: "jane.doe@example.com",
+		Issuer: oidcIssuer, Subject: "248289761001", IssuedAt: documented.UTC(), Email: "jane.doe@example.com",
 		FirstName: "Jane", LastName: "Doe", ImageURL: "https://example.com/jane.jpg",
 	}
 	for _, header := range []object{nil, {"typ": "at+jwt"}, {"cat": "cl_B7d4PD222AAA"}} {
@@ -215,7 +215,7 @@ func TestAPlainOIDCTokenIsReadWithoutClerksRules(t *testing.T) {
 		"v": 7, "org_id": 7, "email": "not an address", "given_name": "a\x00b", "family_name": strings.Repeat("n", 201),
 		"picture": "javascript:alert(1)",
 	}
-	want = &keypin.Identity{Issuer: oidcIssuer, Subject: "248289761001"}
+	want = &keypin.Identity{Issuer: oidcIssuer, Subject: "248289761001", IssuedAt: documented.UTC()}
 	if diff := cmp.Diff(want, accepted(t, v, key.token(claims.with(malformed), nil))); diff != "" {
 		t.Errorf("malformed claims (-want +got):\n%s", diff)
 	}
@@ -231,9 +231,25 @@ func TestAnUnverifiedEmailIsIgnored(t *testing.T) {
 		verified any
 		want     string
 	}{{nil, "a@example.com"}, {true, "a@example.com"}, {"true", "a@example.com"}, {false, ""}, {"false", ""}, {0, ""}} {
-		if got := accepted(t, v, key.token(claims.with(object{"email_verified": c.verified}), nil)).Email; got != c.want {
-			t.Errorf("email_verified %v: got %q, want %q", c.verified, got, c.want)
+		got := accepted(t, v, key.token(claims.with(object{"email_verified": c.verified}), nil))
+		if got.Email != c.want || got.EmailUnverified != (c.want == "") {
+			t.Errorf("email_verified %v: got %q (unverified: %v), want %q", c.verified, got.Email, got.EmailUnverified, c.want)
 		}
+	}
+}
+
+func TestAnAPIKeyInAProfileIsIgnored(t *testing.T) {
+	s, key := clerkSite()
+	s.serve(oidcKeysURL, published(key))
+	v := newVerifier(t, s, nil, oidc())
+	at := documented.Unix()
+	const secret = "op_live_0000000000000000000000000009BlC0"
+	got := accepted(t, v, key.token(claimSet{"iss": oidcIssuer, "sub": "1", "exp": at + 60, "iat": at, "email": secret + "@example.com",
+		"given_name": secret, "family_name": "x " + secret, "picture": "https://example.com/" + secret,
+		"org_id": "org_1", "org_slug": secret, "org_role": "admin"}, nil))
+	want := &keypin.Identity{Issuer: oidcIssuer, Subject: "1", IssuedAt: documented.UTC(), Org: &keypin.Org{ID: "org_1", Role: keypin.RoleAdmin}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

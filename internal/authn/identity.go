@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/keypin/keypin/internal/keypin"
+	"github.com/keypin/keypin/internal/token"
 )
 
 const (
@@ -21,14 +22,18 @@ func (t *parsedToken) identity(i Issuer) (*keypin.Identity, error) {
 		return nil, err
 	}
 	sub, _ := t.claims["sub"].(string)
+	iat, _ := numericDate(t.claims["iat"])
+	email, unverified := t.email()
 	return &keypin.Identity{
-		Issuer:    i.Issuer,
-		Subject:   sub,
-		Email:     t.email(),
-		FirstName: t.personName("given_name"),
-		LastName:  t.personName("family_name"),
-		ImageURL:  t.picture(),
-		Org:       org,
+		Issuer:          i.Issuer,
+		Subject:         sub,
+		IssuedAt:        keypin.Timestamp(iat),
+		Email:           email,
+		EmailUnverified: unverified,
+		FirstName:       t.personName("given_name"),
+		LastName:        t.personName("family_name"),
+		ImageURL:        t.picture(),
+		Org:             org,
 	}, nil
 }
 
@@ -67,8 +72,8 @@ func (t *parsedToken) readOrg(kind Kind) (*keypin.Org, error) {
 	}
 	org := &keypin.Org{}
 	org.ID, _ = id.(string)
-	if wellFormed(slug, maxOrg) {
-		org.Slug, _ = slug.(string)
+	if s, _ := slug.(string); wellFormed(slug, maxOrg) && !token.Contains(s) {
+		org.Slug = s
 	}
 	name, _ := role.(string)
 	org.Role = translateRole(kind, name)
@@ -91,25 +96,26 @@ func translateRole(kind Kind, role string) keypin.Role {
 }
 
 // email is "" unless it is well-formed and the issuer does not say that it is
-// unverified (some say so with a string).
-func (t *parsedToken) email() string {
-	switch t.claims["email_verified"] {
-	case nil, true, "true":
-	default:
-		return ""
-	}
+// unverified (some say so with a string), which the second result tells.
+func (t *parsedToken) email() (email string, unverified bool) {
 	s, _ := t.claims["email"].(string)
 	email, err := keypin.ParseEmail(s)
-	if err != nil {
-		return ""
+	if err != nil || token.Contains(s) {
+		return "", false
 	}
-	return email
+	switch t.claims["email_verified"] {
+	case nil, true, "true":
+		return email, false
+	default:
+		return "", true
+	}
 }
 
+// personName is "" unless it is text that people may read: an API key is not.
 func (t *parsedToken) personName(claim string) string {
 	s, _ := t.claims[claim].(string)
 	name, err := keypin.ParseText(s, maxPersonName)
-	if err != nil {
+	if err != nil || token.Contains(s) {
 		return ""
 	}
 	return name
@@ -121,7 +127,7 @@ func (t *parsedToken) picture() string {
 	}
 	s, _ := t.claims["picture"].(string)
 	u, err := url.Parse(s)
-	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil {
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || token.Contains(s) {
 		return ""
 	}
 	return s

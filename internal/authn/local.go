@@ -12,6 +12,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -152,9 +153,10 @@ func (t LocalToken) claims() (jwt.MapClaims, error) {
 		if err != nil {
 			faults.Add("role", err.Error())
 		}
-		slug := keypin.SlugOf(name)
+		// Named by all of its name, in any letter case: slugs of different names collide.
+		sum := sha256.Sum256([]byte(strings.ToLower(name)))
 		claims["v"] = 2
-		claims["o"] = map[string]string{"id": "org_" + slug, "slg": slug, "rol": string(role)}
+		claims["o"] = map[string]string{"id": "org_" + hex.EncodeToString(sum[:12]), "slg": keypin.SlugOf(name), "rol": string(role)}
 	}
 	return claims, faults.Err()
 }

@@ -51,17 +51,30 @@ func mint(t testing.TB, l *LocalIssuer, token LocalToken, now time.Time) string 
 func TestATokenOfTheLocalIssuerIsASession(t *testing.T) {
 	l := openLocal(t, t.TempDir())
 	v := localVerifier(t, l, documented)
-	want := &keypin.Identity{Issuer: LocalIssuerName, Subject: "email:ada@example.com", Email: "ada@example.com"}
+	want := &keypin.Identity{Issuer: LocalIssuerName, Subject: "email:ada@example.com", IssuedAt: documented.UTC(), Email: "ada@example.com"}
 	got := accepted(t, v, mint(t, l, LocalToken{Email: "Ada@Example.com", TTL: time.Hour}, documented))
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("without an organisation (-want +got):\n%s", diff)
 	}
 	for _, role := range []keypin.Role{keypin.RoleAdmin, keypin.RoleEditor, keypin.RoleViewer} {
-		want.Org = &keypin.Org{ID: "org_acme-inc", Slug: "acme-inc", Role: role}
+		want.Org = &keypin.Org{ID: "org_dc01f0a68599abe3fce0f305", Slug: "acme-inc", Role: role}
 		got := accepted(t, v, mint(t, l, LocalToken{Email: "ada@example.com", Org: "Acme, Inc.", Role: role, TTL: time.Hour}, documented))
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("as %s (-want +got):\n%s", role, diff)
 		}
+	}
+}
+
+func TestOrganisationsOfDifferentNamesAreDifferent(t *testing.T) {
+	l := openLocal(t, t.TempDir())
+	v := localVerifier(t, l, documented)
+	seen := map[string]string{}
+	for _, name := range []string{"株式会社トヨタ", "Газпром", "acme inc", "acme-inc", strings.Repeat("x", 41), strings.Repeat("x", 42)} {
+		id := accepted(t, v, mint(t, l, LocalToken{Email: "ada@example.com", Org: name, Role: keypin.RoleAdmin, TTL: time.Hour}, documented)).Org.ID
+		if other, there := seen[id]; there {
+			t.Errorf("%q and %q are the same organisation", name, other)
+		}
+		seen[id] = name
 	}
 }
 

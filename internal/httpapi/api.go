@@ -125,8 +125,8 @@ func (a *API) prepare(decode func(*exchange, []byte)) func(huma.Context, func(hu
 			err = a.authenticate(x)
 		}
 		var data []byte
-		if err == nil && decode != nil {
-			data, err = readBody(w, r)
+		if err == nil {
+			data, err = readBody(w, r, decode != nil)
 		}
 		if err != nil {
 			x.problemFor(err).write(w)
@@ -141,8 +141,9 @@ func (a *API) prepare(decode func(*exchange, []byte)) func(huma.Context, func(hu
 	}
 }
 
-// readBody reads a JSON body of at most maxBody bytes.
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+// readBody reads a body of at most maxBody bytes, which must be JSON where it is
+// wanted and is ignored elsewhere.
+func readBody(w http.ResponseWriter, r *http.Request, wanted bool) ([]byte, error) {
 	if r.ContentLength > maxBody {
 		return nil, errTooLarge()
 	}
@@ -154,7 +155,7 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, &keypin.Error{Code: keypin.CodeValidation, Message: "The request is not valid.", Cause: err,
 			Details: []keypin.Detail{{Field: "body", Message: "must be sent to its end"}}}
 	}
-	if len(data) > 0 && !isJSON(r.Header.Values("Content-Type")) {
+	if wanted && len(data) > 0 && !isJSON(r.Header.Values("Content-Type")) {
 		return nil, keypin.E(keypin.CodeUnsupportedMediaType, "The body must be application/json.")
 	}
 	return data, nil
@@ -224,6 +225,12 @@ func checkParameters(x *exchange, op *huma.Operation) {
 	query := x.request.URL.Query()
 	for _, p := range op.Parameters {
 		switch p.In {
+		case "path":
+			// The path says which workspace it is; the header must only be well-formed.
+			named := x.request.Header.Get("X-Workspace-Id")
+			if _, err := keypin.ParseID(named); p.Name == "workspace_id" && named != "" && err != nil {
+				x.faults.Add("header.X-Workspace-Id", "must be a UUID")
+			}
 		case "query":
 			names = append(names, p.Name)
 			values, present := query[p.Name]

@@ -52,12 +52,16 @@ func (a *API) authenticateKey(x *exchange, secret keypin.Secret) error {
 // bearer reads the one Authorization header, as RFC 6750 section 2.1 has it.
 func bearer(h http.Header) (string, error) {
 	values := h.Values("Authorization")
-	if len(values) == 0 {
+	if len(values) > 1 {
+		return "", keypin.Wrap(keypin.CodeUnauthorized, errNotValid, errors.New("more than one Authorization header"))
+	}
+	scheme, credential, _ := strings.Cut(strings.Join(values, ""), " ")
+	if !strings.EqualFold(scheme, "Bearer") { // another scheme is as good as none: section 3.1
 		return "", &keypin.Error{Code: keypin.CodeUnauthorized, NoCredentials: true,
 			Message: "Send a session token or an API key as Authorization: Bearer <token>."}
 	}
-	scheme, credential, _ := strings.Cut(values[0], " ")
-	if len(values) > 1 || !strings.EqualFold(scheme, "Bearer") || credential == "" || strings.ContainsAny(credential, " \t,") {
+	credential = strings.TrimLeft(credential, " ")
+	if credential == "" || strings.ContainsAny(credential, " \t,") {
 		return "", keypin.Wrap(keypin.CodeUnauthorized, errNotValid, errors.New("malformed Authorization header"))
 	}
 	return credential, nil

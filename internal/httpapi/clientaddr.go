@@ -23,34 +23,39 @@ func trusts(proxies []netip.Prefix, ip netip.Addr) bool {
 }
 
 // clientAddr is the client's address: the connection's, unless the peer is a
-// trusted proxy; then the right-most forwarded address that is not one. What
-// cannot be read as an address ends the walk at the proxy that passed it on.
+// trusted proxy; then the right-most forwarded address that is not one. It is zero,
+// which no allowed_ips allows, where the proxies do not tell it: a hop that cannot be
+// read, or both headers at once, one of which they only passed on.
 func clientAddr(r *http.Request, proxies []netip.Prefix) netip.Addr {
 	client := peerOf(r)
 	if !trusts(proxies, client) {
 		return client
 	}
-	for _, hop := range slices.Backward(forwardedFor(r.Header)) {
-		ip, ok := parseHop(hop)
-		if !ok {
-			return client
-		}
-		client = ip
-		if !trusts(proxies, ip) {
+	hops, ok := forwardedFor(r.Header)
+	if !ok {
+		return netip.Addr{}
+	}
+	for _, hop := range slices.Backward(hops) {
+		if client, ok = parseHop(hop); !ok || !trusts(proxies, client) {
 			return client
 		}
 	}
 	return client
 }
 
-// forwardedFor lists the hops, nearest last: those of X-Forwarded-For, or of
-// Forwarded (RFC 7239) where there is no X-Forwarded-For.
-func forwardedFor(h http.Header) []string {
-	if xff := h.Values("X-Forwarded-For"); len(xff) > 0 {
-		return strings.Split(strings.Join(xff, ","), ",")
+// forwardedFor lists the hops, nearest last, of X-Forwarded-For or of Forwarded
+// (RFC 7239). It is not ok when there are both.
+func forwardedFor(h http.Header) (hops []string, ok bool) {
+	xff, forwarded := h.Values("X-Forwarded-For"), h.Values("Forwarded")
+	switch {
+	case len(xff) > 0 && len(forwarded) > 0:
+		return nil, false
+	case len(xff) > 0:
+		return strings.Split(strings.Join(xff, ","), ","), true
+	case len(forwarded) == 0:
+		return nil, true
 	}
-	var hops []string
-	for _, element := range strings.Split(strings.Join(h.Values("Forwarded"), ","), ",") {
+	for _, element := range strings.Split(strings.Join(forwarded, ","), ",") {
 		hop := ""
 		for pair := range strings.SplitSeq(element, ";") {
 			name, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
@@ -58,11 +63,9 @@ func forwardedFor(h http.Header) []string {
 				hop = strings.Trim(value, `"`)
 			}
 		}
-		if strings.TrimSpace(element) != "" {
-			hops = append(hops, hop)
-		}
+		hops = append(hops, hop)
 	}
-	return hops
+	return hops, true
 }
 
 // parseHop reads an address with or without a port; IPv6 with a port is bracketed.

@@ -7,10 +7,12 @@ import (
 	"io"
 	"math"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -23,6 +25,7 @@ import (
 const (
 	maxBody   = 64 << 10
 	maxDepth  = 32
+	maxScopes = 256
 	maxFaults = 64 // details in one answer; more would only repeat them
 )
 
@@ -96,7 +99,7 @@ func decodeValue(raw json.RawMessage, path string, dst any, faults *keypin.Fault
 		}
 		*d = n
 	case *time.Time:
-		if json.Unmarshal(raw, d) != nil || raw[0] != '"' {
+		if !rfc3339.Match(raw) || json.Unmarshal(bytes.ToUpper(raw), d) != nil {
 			faults.Add(path, "must be a time as RFC 3339 writes it, such as 2027-01-31T12:00:00Z")
 		}
 	case *[]string:
@@ -127,6 +130,10 @@ func decodeValue(raw json.RawMessage, path string, dst any, faults *keypin.Fault
 	}
 	return len(*faults) == before
 }
+
+// rfc3339 is a date-time of RFC 3339 section 5.6 as a JSON string. Go's parser also
+// takes a comma and offsets of more than a day, and refuses lower-case letters.
+var rfc3339 = regexp.MustCompile(`^"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"$`)
 
 // wholeNumber reads a JSON number that is a whole one, however it is written.
 func wholeNumber(raw json.RawMessage) (int64, bool) {
@@ -177,6 +184,9 @@ func checkJSON(data []byte) error {
 	if !utf8.Valid(data) {
 		return errors.New("must be UTF-8")
 	}
+	if hasLoneSurrogate(data) {
+		return errors.New("must not escape half of a character")
+	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
 	var stack []map[string]bool // the names seen in each open object; nil for an array
@@ -222,6 +232,34 @@ func checkJSON(data []byte) error {
 	}
 }
 
+// hasLoneSurrogate finds an escape such as \ud800 without its other half, which
+// encoding/json would replace in silence.
+func hasLoneSurrogate(data []byte) bool {
+	half := func(i int) rune { // the UTF-16 unit that is escaped at i; 0 for none
+		if i+6 > len(data) || data[i] != '\\' || data[i+1] != 'u' {
+			return 0
+		}
+		n, err := strconv.ParseUint(string(data[i+2:i+6]), 16, 16)
+		if err != nil {
+			return 0
+		}
+		return rune(n)
+	}
+	for i := 0; i < len(data); i++ {
+		if data[i] != '\\' {
+			continue
+		}
+		if r := half(i); utf16.IsSurrogate(r) {
+			if utf16.DecodeRune(r, half(i+6)) == utf8.RuneError {
+				return true
+			}
+			i += 10
+		}
+		i++ // past what is escaped
+	}
+	return false
+}
+
 func endsThere(rest []byte) bool { return len(bytes.TrimLeft(rest, " \t\r\n")) == 0 }
 
 // parser turns decoded fields into what the use cases take, by the domain's rules.
@@ -255,6 +293,10 @@ func (p *parser) value(path, s string, rule func(string) (string, error)) string
 
 // scopes reads a list of scopes; it answers them in registry order.
 func (p *parser) scopes(path string, names []string) []keypin.Scope {
+	if len(names) > maxScopes {
+		p.faults.Add(path, "must have at most "+strconv.Itoa(maxScopes)+" entries")
+		return nil
+	}
 	scopes := make([]keypin.Scope, len(names))
 	for i, n := range names {
 		scopes[i] = keypin.Scope(n)
@@ -279,7 +321,7 @@ func (p *parser) rateLimit(path string, n int64) *int {
 // future reads a time that must lie ahead and within what can be stored.
 func (p *parser) future(path string, t time.Time) *time.Time {
 	t = keypin.Timestamp(t)
-	if (!t.After(p.now) && !p.replayable) || t.Year() > 9999 {
+	if (!t.After(p.now) && !p.replayable) || t.Year() < 1970 || t.Year() > 9999 {
 		p.faults.Add(path, "must be in the future, and before the year 10000")
 	}
 	return &t

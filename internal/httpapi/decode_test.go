@@ -64,6 +64,9 @@ func TestMalformedJSONIsOneFaultThatSaysWhere(t *testing.T) {
 		"deep":               `{"name": ` + strings.Repeat("[", 10_000) + strings.Repeat("]", 10_000) + `}`,
 		"deep, never closed": strings.Repeat(`{"a":`, 10_000),
 		"single quotes":      `{'name': 'x'}`,
+		"half a character":   `{"name": "a\ud800b"}`,
+		"the other half":     `{"name": "a\udc00"}`,
+		"halves swapped":     `{"name": "\udc00\ud800"}`,
 		"NaN":                `{"rate_limit_per_min": NaN}`,
 		"comment":            `{"name": "x" /* y */}`,
 	} {
@@ -116,6 +119,37 @@ func TestARateLimitIsAWholeNumberHoweverItIsWritten(t *testing.T) {
 	}
 }
 
+func TestACharacterMayBeEscapedInTwoHalves(t *testing.T) {
+	for body, want := range map[string]string{`\ud83d\udd11`: "🔑", `\\ud800`: `\ud800`, `\\\ud83d\udd11`: `\🔑`} {
+		n, faults := decodeAs[createKeyBody, admin.NewKey](t, `{"name": "`+body+`"}`)
+		if len(faults) > 0 || n.Name != want {
+			t.Errorf("%s: %q, %v", body, n.Name, faults)
+		}
+	}
+}
+
+func TestTimesAreThoseOfRFC3339(t *testing.T) {
+	for at, ok := range map[string]bool{
+		"2099-01-01T00:00:00Z": true, "2099-01-01t00:00:00z": true, "2099-01-01T00:00:00.123456789+23:59": true, "2099-01-01T00:00:00-00:00": true,
+		"2099-01-01T00:00:00+24:00": false, "2099-01-01T00:00:00,5Z": false, "2099-01-01 00:00:00Z": false, "2099-13-01T00:00:00Z": false,
+		"2099-02-30T00:00:00Z": false, "2099-01-01T24:00:00Z": false, "2099-01-01": false, "0000-01-01T00:00:00+23:59": false, "9999-12-31T23:59:59-23:59": false, "": false,
+	} {
+		if _, faults := decodeAs[createKeyBody, admin.NewKey](t, `{"name": "x", "expires_at": "`+at+`"}`); (len(faults) == 0) != ok {
+			t.Errorf("%q: %v", at, faults)
+		}
+	}
+}
+
+func TestOnlyOurOwnETagsMatch(t *testing.T) {
+	for header, want := range map[string][]int64{
+		"": nil, "*": nil, `"v1"`: {1}, `"v1", "v22"`: {1, 22}, `W/"v1"`: {}, `"v01"`: {}, `"v+1"`: {}, `"v1`: {}, `v1`: {}, `"v99999999999999999999"`: {},
+	} {
+		if diff := cmp.Diff(want, IfMatchHeader{IfMatch: header}.versions()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", header, diff)
+		}
+	}
+}
+
 func TestNamesAreCountedInCodePointsAfterTrimming(t *testing.T) {
 	for name, c := range map[string]struct {
 		in string
@@ -143,7 +177,7 @@ func TestNamesAreCountedInCodePointsAfterTrimming(t *testing.T) {
 }
 
 func TestTheNumberOfFaultsInOneAnswerIsBounded(t *testing.T) {
-	_, faults := decodeAs[createKeyBody, admin.NewKey](t, `{"name": "x", "scopes": [`+strings.Repeat(`"no",`, 10_000)+`"no"]}`)
+	_, faults := decodeAs[createKeyBody, admin.NewKey](t, `{"name": "x", "scopes": [`+strings.Repeat(`"no",`, maxScopes-1)+`"no"]}`)
 	if len(faults) != maxFaults {
 		t.Errorf("got %d faults, want %d", len(faults), maxFaults)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -83,17 +84,32 @@ func etag(k *keypin.APIKey) string { return `"v` + strconv.FormatInt(k.Version, 
 // The parameters that several operations share. Their types are exported because
 // huma looks into exported fields only.
 
-// WorkspaceHeader names the workspace to act in.
-type WorkspaceHeader struct {
-	WorkspaceID keypin.ID `header:"X-Workspace-Id" format:"uuid" doc:"The workspace to act in. Without it: a key's own one; for a session the one of its organisation, else the user's own one." example:"7c9e6679-7425-40de-944b-e07fc1f90ae7"`
+// GivenID is an id that a request may name; the nil UUID is one too.
+type GivenID struct {
+	id  keypin.ID
+	set bool
 }
 
-func (h WorkspaceHeader) workspace() *keypin.ID {
-	if h.WorkspaceID.IsZero() {
+// UnmarshalText reads what keypin.ParseID reads.
+func (g *GivenID) UnmarshalText(b []byte) error {
+	g.set = true
+	return g.id.UnmarshalText(b)
+}
+
+// pointer is nil when none was given.
+func (g GivenID) pointer() *keypin.ID {
+	if !g.set {
 		return nil
 	}
-	return &h.WorkspaceID
+	return &g.id
 }
+
+// WorkspaceHeader names the workspace to act in.
+type WorkspaceHeader struct {
+	WorkspaceID GivenID `header:"X-Workspace-Id" format:"uuid" doc:"The workspace to act in. Without it: a key's own one; for a session the one of its organisation, else the user's own one." example:"7c9e6679-7425-40de-944b-e07fc1f90ae7"`
+}
+
+func (h WorkspaceHeader) workspace() *keypin.ID { return h.WorkspaceID.pointer() }
 
 // IdempotencyHeader makes a change repeatable.
 type IdempotencyHeader struct {
@@ -118,6 +134,9 @@ type IfMatchHeader struct {
 	IfMatch string `header:"If-Match" doc:"Change the key only if its ETag is this one (or one of these); else 412." example:"\"v3\""`
 }
 
+// ownTag is what etag makes.
+var ownTag = regexp.MustCompile(`^"v([1-9][0-9]{0,17})"$`)
+
 // versions reads the header: nil for no condition, and an empty list for one that
 // nothing can meet.
 func (h IfMatchHeader) versions() []int64 {
@@ -126,8 +145,8 @@ func (h IfMatchHeader) versions() []int64 {
 	}
 	versions := []int64{}
 	for tag := range strings.SplitSeq(h.IfMatch, ",") {
-		digits, ok := strings.CutPrefix(strings.TrimSpace(tag), `"v`)
-		if n, err := strconv.ParseInt(strings.TrimSuffix(digits, `"`), 10, 64); ok && err == nil {
+		if m := ownTag.FindStringSubmatch(strings.TrimSpace(tag)); m != nil {
+			n, _ := strconv.ParseInt(m[1], 10, 64) // 18 digits fit
 			versions = append(versions, n)
 		}
 	}
@@ -159,26 +178,23 @@ func (a *API) registerKeys() {
 	route(a, operation("delete-api-key", http.MethodDelete, "/api/v1/api-keys/{key_id}", "Revoke an API key",
 		"Revokes a key for good. Doing it again changes nothing and answers the key as it is."), a.revokeKey)
 	routeBody[rotateKeyBody, admin.Rotation](a, operation("rotate-api-key", http.MethodPatch, "/api/v1/api-keys/{key_id}/rotate", "Rotate an API key",
-		"Replaces a usable key by a new one with the same settings, in one transaction. Without a grace period the old secret is refused at once. Limits are counted for both together."), bodyOptional, a.rotateKey)
+		"Replaces a usable key by a new one with the same settings, in one transaction. Without a grace period the old secret is refused at once. Limits are counted for both together. A key that rotates itself should ask for a grace period: with it, a lost answer can be had again under the same Idempotency-Key."), bodyOptional, a.rotateKey)
 }
 
 type listKeysInput struct {
 	WorkspaceHeader
 	PageQuery
-	Status    string    `query:"status" enum:"active,revoked,all" default:"active" doc:"Which half of the keys, or both."`
-	Text      string    `query:"q" maxLength:"120" doc:"Part of the name, in any ASCII case, or of the suffix."`
-	KeyType   string    `query:"key_type" enum:"live,test,read-only" doc:"Only keys of this type."`
-	Scope     string    `query:"scope" format:"scope" doc:"Only keys that hold this scope."`
-	CreatedBy keypin.ID `query:"created_by" format:"uuid" doc:"Only keys that this user made."`
-	Sort      string    `query:"sort" enum:"-created_at,created_at,name,-name,-last_used_at,last_used_at" default:"-created_at" doc:"The order; a minus reverses it."`
+	Status    string  `query:"status" enum:"active,revoked,all" default:"active" doc:"Which half of the keys, or both."`
+	Text      string  `query:"q" maxLength:"120" doc:"Part of the name, in any ASCII case, or of the suffix."`
+	KeyType   string  `query:"key_type" enum:"live,test,read-only" doc:"Only keys of this type."`
+	Scope     string  `query:"scope" format:"scope" doc:"Only keys that hold this scope."`
+	CreatedBy GivenID `query:"created_by" format:"uuid" doc:"Only keys that this user made."`
+	Sort      string  `query:"sort" enum:"-created_at,created_at,name,-name,-last_used_at,last_used_at" default:"-created_at" doc:"The order; a minus reverses it."`
 }
 
 func (a *API) listKeys(ctx context.Context, x *exchange, in *listKeysInput) (*listAnswer[keyFields], error) {
 	query := keypin.KeyQuery{Page: in.page(), Status: keypin.KeyStatus(in.Status), Text: in.Text,
-		Type: keypin.KeyType(in.KeyType), Scope: keypin.Scope(in.Scope), Sort: keypin.KeySort(in.Sort)}
-	if !in.CreatedBy.IsZero() {
-		query.CreatedBy = &in.CreatedBy
-	}
+		Type: keypin.KeyType(in.KeyType), Scope: keypin.Scope(in.Scope), Sort: keypin.KeySort(in.Sort), CreatedBy: in.CreatedBy.pointer()}
 	page, err := a.Admin.Keys(ctx, x.call(in.workspace()), query)
 	if err != nil {
 		return nil, err

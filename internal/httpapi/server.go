@@ -41,17 +41,19 @@ func (a *API) serve(mux *http.ServeMux) http.Handler {
 // dispatch runs the mux, and answers in our envelope where it has no route.
 func (a *API) dispatch(mux *http.ServeMux, w http.ResponseWriter, x *exchange) {
 	// The mux would redirect an unclean path, and put what was sent into the answer.
-	clean := path.Clean(x.request.URL.Path) == x.request.URL.Path
-	if _, pattern := mux.Handler(x.request); pattern != "" && clean {
-		mux.ServeHTTP(w, x.request)
-		return
-	}
-	probe := &discarder{header: http.Header{}}
-	mux.ServeHTTP(probe, x.request)
-	if clean && probe.status == http.StatusMethodNotAllowed {
-		w.Header().Set("Allow", probe.header.Get("Allow"))
-		x.problemFor(keypin.E(keypin.CodeMethodNotAllowed, "This method is not allowed here; see the Allow header.")).write(w)
-		return
+	if path.Clean(x.request.URL.Path) == x.request.URL.Path {
+		if _, pattern := mux.Handler(x.request); pattern != "" {
+			mux.ServeHTTP(w, x.request)
+			return
+		}
+		// Without a pattern no handler of ours runs: the mux says 404 or 405.
+		probe := &discarder{header: http.Header{}}
+		mux.ServeHTTP(probe, x.request)
+		if probe.status == http.StatusMethodNotAllowed {
+			w.Header().Set("Allow", probe.header.Get("Allow"))
+			x.problemFor(keypin.E(keypin.CodeMethodNotAllowed, "This method is not allowed here; see the Allow header.")).write(w)
+			return
+		}
 	}
 	x.problemFor(keypin.E(keypin.CodeNotFound, "There is nothing at this address.")).write(w)
 }

@@ -74,8 +74,11 @@ func (a *API) registerWorkspaces() {
 		"Changes the settings that are present; null clears one. Admins only."), bodyRequired, a.updateSettings)
 }
 
-func (a *API) listWorkspaces(ctx context.Context, x *exchange, in *PageQuery) (*listAnswer[workspaceFields], error) {
-	workspaces, total, err := a.Admin.Workspaces(ctx, x.call(nil), in.page())
+func (a *API) listWorkspaces(ctx context.Context, x *exchange, in *struct {
+	WorkspaceHeader
+	PageQuery
+}) (*listAnswer[workspaceFields], error) {
+	workspaces, total, err := a.Admin.Workspaces(ctx, x.call(in.workspace()), in.page())
 	if err != nil {
 		return nil, err
 	}
@@ -117,8 +120,11 @@ func (p *parser) color(o optional[int64]) int {
 	return int(o.Value)
 }
 
-func (a *API) createWorkspace(ctx context.Context, x *exchange, _ *IdempotencyHeader, n admin.NewWorkspace) (*answer[workspaceFields], error) {
-	w, err := a.Admin.CreateWorkspace(ctx, x.call(nil), n)
+func (a *API) createWorkspace(ctx context.Context, x *exchange, in *struct {
+	WorkspaceHeader
+	IdempotencyHeader
+}, n admin.NewWorkspace) (*answer[workspaceFields], error) {
+	w, err := a.Admin.CreateWorkspace(ctx, x.call(in.workspace()), n)
 	if err != nil {
 		return nil, err
 	}
@@ -128,11 +134,12 @@ func (a *API) createWorkspace(ctx context.Context, x *exchange, _ *IdempotencyHe
 }
 
 type slugInput struct {
+	WorkspaceHeader
 	Slug string `query:"slug" required:"true" minLength:"1" maxLength:"50" pattern:"^[a-z0-9]+(-[a-z0-9]+)*$" doc:"The slug to ask about." example:"acme"`
 }
 
 func (a *API) slugAvailable(ctx context.Context, x *exchange, in *slugInput) (*answer[slugAvailability], error) {
-	available, err := a.Admin.SlugAvailable(ctx, x.call(nil), in.Slug)
+	available, err := a.Admin.SlugAvailable(ctx, x.call(in.workspace()), in.Slug)
 	if err != nil {
 		return nil, err
 	}

@@ -85,9 +85,12 @@ const (
 
 // State is the key's state at now. A revoked key is revoked whatever else it is,
 // and a suspended one is suspended even when it has expired.
+//
+// A key that was revoked by its last change, not by the end of a grace, is revoked
+// at any now: a clock that is set back, or another node's slow one, revives nothing.
 func (k *APIKey) State(now time.Time) KeyState {
 	switch {
-	case k.RevokeAt != nil && !k.RevokeAt.After(now):
+	case k.RevokeAt != nil && (!k.RevokeAt.After(now) || !k.RevokeAt.After(k.UpdatedAt)):
 		return KeyRevoked
 	case !k.Active:
 		return KeySuspended

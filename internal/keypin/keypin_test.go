@@ -90,6 +90,7 @@ func TestAKeyIsInExactlyOneState(t *testing.T) {
 		"revoked":                     {APIKey{Active: true, RevokeAt: &past}, KeyRevoked},
 		"revoked now":                 {APIKey{Active: true, RevokeAt: &noon}, KeyRevoked},
 		"in grace":                    {APIKey{Active: true, RevokeAt: &future, ExpiresAt: &future}, KeyUsable},
+		"revoked by a faster clock":   {APIKey{RevokeAt: &future, UpdatedAt: future}, KeyRevoked},
 		"revoked, suspended, expired": {APIKey{RevokeAt: &past, ExpiresAt: &past}, KeyRevoked},
 	} {
 		if got := c.key.State(noon); got != c.want {

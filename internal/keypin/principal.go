@@ -1,16 +1,23 @@
 package keypin
 
-import "net/netip"
+import (
+	"net/netip"
+	"time"
+)
 
 // Identity is what a session token says of its bearer, after every check passed.
 type Identity struct {
-	Issuer    string
-	Subject   string
-	Email     string // "" when the token does not tell
-	FirstName string
-	LastName  string
-	ImageURL  string
-	Org       *Org
+	Issuer   string
+	Subject  string
+	IssuedAt time.Time // the token's iat
+	Email    string    // "" when the token does not tell, or tells that it is not verified
+	// EmailUnverified says that the token told an address and that nobody has checked
+	// that it is the bearer's.
+	EmailUnverified bool
+	FirstName       string
+	LastName        string
+	ImageURL        string
+	Org             *Org
 }
 
 // Org is the organisation that a session token is bound to.

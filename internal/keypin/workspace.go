@@ -84,7 +84,11 @@ type Member struct {
 	Source      MemberSource
 	// IssuerRole is the role that the issuer last told for a MemberIssuer; the
 	// Role follows it when it changes, and is ours to change in between.
-	IssuerRole   Role
+	IssuerRole Role
+	// IssuerToldAt is when the issuer told IssuerRole: the iat of the newest token that
+	// named the organisation. An older token says nothing about the role any more. nil
+	// while no token ever named it.
+	IssuerToldAt *time.Time
 	LastActiveAt *time.Time
 	CreatedAt    time.Time
 	// RemovedAt keeps the row of a removed member of an organisation, so that the
