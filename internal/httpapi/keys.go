@@ -113,7 +113,7 @@ func (h WorkspaceHeader) workspace() *keypin.ID { return h.WorkspaceID.pointer()
 
 // IdempotencyHeader makes a change repeatable.
 type IdempotencyHeader struct {
-	IdempotencyKey string `header:"Idempotency-Key" minLength:"8" maxLength:"257" pattern:"^[ -~]*$" doc:"8 to 255 printable characters, bare or in quotes, new for each intended change. For 24 h the same request with the same key gets the first answer again." example:"8e03978e-40d5-43dd-bc93-6894a57f9324"`
+	IdempotencyKey string `header:"Idempotency-Key" minLength:"8" maxLength:"257" pattern:"^(\"[ -~]{8,255}\"|[!#-~][ -~]{6,253}[!#-~])$" doc:"8 to 255 printable characters, bare or in quotes, new for each intended change. For 24 h the same request with the same key gets the first answer again." example:"8e03978e-40d5-43dd-bc93-6894a57f9324"`
 }
 
 // readIdempotencyKey reads the header's value: a structured field string, or bare.
@@ -131,7 +131,7 @@ func readIdempotencyKey(s string, faults *keypin.Faults) keypin.Secret {
 
 // IfMatchHeader makes a change conditional (RFC 9110 section 13.1.1).
 type IfMatchHeader struct {
-	IfMatch string `header:"If-Match" doc:"Change the key only if its ETag is this one (or one of these); else 412." example:"\"v3\""`
+	IfMatch string `header:"If-Match" minLength:"1" doc:"Change the key only if its ETag is this one (or one of these); else 412." example:"\"v3\""`
 }
 
 // ownTag is what etag makes.
@@ -185,7 +185,7 @@ type listKeysInput struct {
 	WorkspaceHeader
 	PageQuery
 	Status    string  `query:"status" enum:"active,revoked,all" default:"active" doc:"Which half of the keys, or both."`
-	Text      string  `query:"q" maxLength:"120" doc:"Part of the name, in any ASCII case, or of the suffix."`
+	Text      string  `query:"q" minLength:"1" maxLength:"120" pattern:"^[^\x00]*$" doc:"Part of the name, in any ASCII case, or of the suffix."`
 	KeyType   string  `query:"key_type" enum:"live,test,read-only" doc:"Only keys of this type."`
 	Scope     string  `query:"scope" format:"scope" doc:"Only keys that hold this scope."`
 	CreatedBy GivenID `query:"created_by" format:"uuid" doc:"Only keys that this user made."`

@@ -129,6 +129,9 @@ func (a *API) finishDocument() {
 				boundMetadata(ps)
 			}
 		}
+		if name == "CreateApiKeyRequest" {
+			s.Extensions = onlyReadScopes()
+		}
 	}
 	for _, path := range o.Paths {
 		for _, op := range []*huma.Operation{path.Get, path.Post, path.Patch, path.Delete} {
@@ -193,6 +196,16 @@ func boundMetadata(s *huma.Schema) {
 	s.AdditionalProperties = &huma.Schema{Type: huma.TypeString, MaxLength: &longest, Pattern: `^[^\x00]*$`}
 	s.Extensions = map[string]any{"propertyNames": map[string]any{
 		"type": huma.TypeString, "minLength": shortest, "maxLength": keypin.MaxMetadataKey, "pattern": `^[^\x00]*$`}}
+}
+
+// onlyReadScopes says that a read-only key holds :read scopes only.
+func onlyReadScopes() map[string]any {
+	type properties = map[string]any
+	return map[string]any{
+		"if": properties{"required": []string{"key_type"}, "properties": properties{"key_type": properties{"const": string(keypin.KeyReadOnly)}}},
+		"then": properties{"properties": properties{"scopes": properties{
+			"items": properties{"type": huma.TypeString, "pattern": ":read$"}}}},
+	}
 }
 
 // finishOperation documents the headers of the answers, and every error.

@@ -50,12 +50,16 @@ func (a *API) dispatch(mux *http.ServeMux, w http.ResponseWriter, x *exchange) {
 		probe := &discarder{header: http.Header{}}
 		mux.ServeHTTP(probe, x.request)
 		if probe.status == http.StatusMethodNotAllowed {
-			w.Header().Set("Allow", probe.header.Get("Allow"))
-			x.problemFor(keypin.E(keypin.CodeMethodNotAllowed, "This method is not allowed here; see the Allow header.")).write(w)
+			x.methodNotAllowed(w, probe.header.Get("Allow"))
 			return
 		}
 	}
 	x.problemFor(keypin.E(keypin.CodeNotFound, "There is nothing at this address.")).write(w)
+}
+
+func (x *exchange) methodNotAllowed(w http.ResponseWriter, allow string) {
+	w.Header().Set("Allow", allow)
+	x.problemFor(keypin.E(keypin.CodeMethodNotAllowed, "This method is not allowed here; see the Allow header.")).write(w)
 }
 
 // finish turns a panic into a 500, then logs and counts the request.

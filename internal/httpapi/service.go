@@ -41,10 +41,31 @@ func (a *API) registerService() {
 		}
 		return &probeAnswer{Body: probe{Status: "ok", Version: a.Version}}, nil
 	})
+	a.onlyMethod(http.MethodPost, "/api/v1/api-keys/verify")
+	a.onlyMethod(http.MethodGet, "/api/v1/workspaces/slug-available")
 	a.page("/openapi.json", "application/json", func() []byte { return a.document.json })
 	a.page("/openapi.yaml", "application/yaml", func() []byte { return a.document.yaml })
 	if a.JWKS != nil {
 		a.page("/.well-known/jwks.json", "application/json", func() []byte { return a.JWKS })
+	}
+}
+
+// onlyMethod keeps the other methods of a fixed path from falling into the pattern
+// beside it that holds an id: 405 says more than that the path is no UUID.
+func (a *API) onlyMethod(allowed, path string) {
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions, http.MethodTrace, http.MethodConnect} {
+		if method == allowed {
+			continue
+		}
+		a.mux.HandleFunc(method+" "+path, func(w http.ResponseWriter, r *http.Request) {
+			x := exchangeOf(r.Context())
+			x.route = path
+			allow := allowed
+			if allowed == http.MethodGet {
+				allow = "GET, HEAD"
+			}
+			x.methodNotAllowed(w, allow)
+		})
 	}
 }
 

@@ -156,7 +156,7 @@ func TestPrefixesSlugsEmailsAndLanguages(t *testing.T) {
 		{"prefix", ParseKeyPrefix, []string{"op_live", "mkapi", "a1_b_c", "abcdefghijklmnop"},
 			[]string{"", "a", "1a", "A", "op__live", "op_", "_op", "a1_b_c_d", "abcdefghijklmnopq", "op-live", "op_live\n"}},
 		{"slug", ParseSlug, []string{"a", "acme", "acme-2", strings.Repeat("a", 50)}, []string{"", "-a", "a-", "a--b", "A", "a_b", strings.Repeat("a", 51), "a\n"}},
-		{"e-mail", ParseEmail, []string{"ada@example.com", "a+b@x"}, []string{"", "ada", "@x", "a@", "a b@x", "a@x y", "a@-x", strings.Repeat("a", 65) + "@x", "a@" + strings.Repeat("x.", 130) + "x"}},
+		{"e-mail", ParseEmail, []string{"ada@example.com", "a+b@x", "`a`@x"}, []string{"", "ada", "@x", "a@", "a b@x", "a@x y", "a@-x", strings.Repeat("a", 65) + "@x", "a@" + strings.Repeat("x.", 130) + "x"}},
 		{"language", ParseLanguage, []string{"en", "pt-BR", "zh-Hant-TW"}, []string{"", "EN", "e", "en_US", "en-"}},
 	} {
 		for _, s := range c.good {

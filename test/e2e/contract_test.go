@@ -391,6 +391,9 @@ func TestWhatIsNotThereAnswersInTheEnvelope(t *testing.T) {
 		{"GET", "/api/v1/api-keys/", 404, "not_found", ""},
 		{"GET", "//api/v1/api-keys", 404, "not_found", ""},
 		{"GET", "/api/../health", 404, "not_found", ""},
+		{"PATCH", keys + "/verify", 405, "method_not_allowed", "POST"},
+		{"GET", keys + "/verify", 405, "method_not_allowed", "POST"},
+		{"PATCH", "/api/v1/workspaces/slug-available", 405, "method_not_allowed", "GET, HEAD"},
 		{"PUT", keys, 405, "method_not_allowed", "GET, HEAD, POST"},
 		{"TRACE", "/health", 405, "method_not_allowed", "GET, HEAD"},
 	} {
