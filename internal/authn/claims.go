@@ -86,6 +86,16 @@ func (t *parsedToken) checkTimes(now time.Time) error {
 	return nil
 }
 
+// validity is the span in which checkTimes, which has passed, passes.
+func (t *parsedToken) validity() (from, until time.Time) {
+	exp, _ := numericDate(t.claims["exp"])
+	from, _ = numericDate(t.claims["iat"])
+	if nbf, ok := numericDate(t.claims["nbf"]); ok && nbf.After(from) {
+		from = nbf
+	}
+	return from.Add(-leeway), exp.Add(leeway)
+}
+
 // numericDate reads seconds since the epoch, whole or not (RFC 7519, section 2),
 // from 0 to the year 9999.
 func numericDate(value any) (time.Time, bool) {

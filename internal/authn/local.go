@@ -103,6 +103,8 @@ func (l *LocalIssuer) find(_ context.Context, kid, alg string) (any, error) {
 	return nil, refuseKey
 }
 
+func (l *LocalIssuer) current() *keySet { return &l.keys }
+
 // Mint signs a token that is valid from now for t.TTL. The error is a
 // *keypin.Error: CodeValidation with the fields that are wrong (email, org, role,
 // ttl), or CodeInternal when there is no randomness.

@@ -79,6 +79,8 @@ func (r *remoteKeys) find(ctx context.Context, kid, alg string) (any, error) {
 	return nil, refuseKey
 }
 
+func (r *remoteKeys) current() *keySet { return r.set.Load() }
+
 func (r *remoteKeys) cached(kid, alg string) (any, bool) {
 	set := r.set.Load()
 	if set == nil {

@@ -2,6 +2,7 @@ package authn
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -43,6 +44,7 @@ type Verifier struct {
 	every   time.Duration
 	issuers map[string]trusted
 	tasks   *tasks
+	recent  recent
 }
 
 // trusted is an issuer and where its keys are.
@@ -52,6 +54,8 @@ type trusted struct {
 		// find gives the key of that ID that fits alg; a refusal when the issuer has none,
 		// CodeUnavailable when that cannot be known.
 		find(ctx context.Context, kid, alg string) (any, error)
+		// current is the key set that find looks into first; nil while there is none.
+		current() *keySet
 	}
 }
 
@@ -141,6 +145,11 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*keypin.Identity, 
 }
 
 func (v *Verifier) verify(ctx context.Context, token string) (*keypin.Identity, error) {
+	hash := sha256.Sum256([]byte(token))
+	current := func(issuer string) *keySet { return v.issuers[issuer].keys.current() }
+	if identity := v.recent.find(hash, v.clock(), current); identity != nil {
+		return identity, nil
+	}
 	t, err := parseToken(token)
 	if err != nil {
 		return nil, err
@@ -158,6 +167,7 @@ func (v *Verifier) verify(ctx context.Context, token string) (*keypin.Identity, 
 	if err := t.check(issuer.Issuer, v.clock()); err != nil {
 		return nil, err
 	}
+	keys := issuer.keys.current()
 	key, err := issuer.keys.find(ctx, t.kid, t.alg)
 	if err != nil {
 		return nil, err
@@ -165,7 +175,16 @@ func (v *Verifier) verify(ctx context.Context, token string) (*keypin.Identity, 
 	if err := t.method.Verify(t.signed, t.signature, key); err != nil {
 		return nil, refuseSignature
 	}
-	return t.identity(issuer.Issuer)
+	identity, err := t.identity(issuer.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	// Remembered only if the key is certain to be of that set.
+	if keys != nil && issuer.keys.current() == keys {
+		from, until := t.validity()
+		v.recent.add(hash, verified{identity: identity, issuer: iss, keys: keys, from: from, until: until})
+	}
+	return identity, nil
 }
 
 // tasks are goroutines that one Close ends and waits for.
