@@ -14,6 +14,7 @@ help: ## List what can be asked for
 
 .PHONY: build
 build: ## Build bin/keypin; its version is git's
+	@echo "building bin/keypin (a minute or two the first time)" >&2
 	@CGO_ENABLED=0 $(GO) build -trimpath -o bin/keypin ./cmd/keypin
 
 .PHONY: run
@@ -32,6 +33,10 @@ lint: $(TOOLS)/golangci-lint ## Look for bugs and broken house rules
 generate: $(TOOLS)/sqlc ## Write the generated code and api/openapi.json anew
 	@$(TOOLS)/sqlc generate
 	@$(GO) generate ./...
+
+.PHONY: bench
+bench: ## Measure, and write the table in docs/benchmarks.md (5 minutes)
+	@$(GO) run ./test/bench
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (10s)
