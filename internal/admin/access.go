@@ -123,7 +123,17 @@ func (a *access) owns(key *keypin.APIKey) error {
 	return nil
 }
 
-// ceiling: nobody grants a scope that they could not use.
+// mayGrant: only an admin's session gives a key a scope that manages or verifies keys,
+// not even a key that holds it; and nobody grants a scope that they could not use.
+func (a *access) mayGrant(scopes []keypin.Scope) error {
+	if a.role() != keypin.RoleAdmin && slices.ContainsFunc(scopes, keypin.Scope.Managing) {
+		return forbidden("Only an admin may grant the scopes that manage or verify API keys.")
+	}
+	return a.ceiling(scopes)
+}
+
+// ceiling: nobody reveals, widens or revives a key with scopes that they could not use.
+// A key may do so for the scopes that it holds, an editor for the product's.
 func (a *access) ceiling(scopes []keypin.Scope) error {
 	switch {
 	case a.key != nil:
@@ -132,7 +142,7 @@ func (a *access) ceiling(scopes []keypin.Scope) error {
 		}
 	case a.role() == keypin.RoleAdmin:
 	case slices.ContainsFunc(scopes, keypin.Scope.Managing):
-		return forbidden("Only an admin may grant the scopes that manage or verify API keys.")
+		return forbidden("Only an admin may change so, or rotate, an API key with scopes that manage or verify API keys.")
 	}
 	return nil
 }

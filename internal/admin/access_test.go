@@ -199,7 +199,9 @@ func TestNobodyGrantsAScopeThatTheyCouldNotUse(t *testing.T) {
 		{"an editor does not grant reading keys", c.editor, []keypin.Scope{keypin.ScopeKeysRead}, forbidden},
 		{"an editor does not grant writing keys", c.editor, []keypin.Scope{"voices:read", keypin.ScopeKeysWrite}, forbidden},
 		{"an editor does not grant verifying", c.editor, []keypin.Scope{keypin.ScopeKeysVerify}, forbidden},
-		{"a key grants its own", c.writes, []keypin.Scope{"voices:read", keypin.ScopeKeysWrite}, ok},
+		{"a key grants its own", c.writes, []keypin.Scope{"voices:read"}, ok},
+		{"a key does not grant what manages keys, its own neither", c.writes, []keypin.Scope{"voices:read", keypin.ScopeKeysWrite}, forbidden},
+		{"a key does not grant another that manages keys", c.writes, []keypin.Scope{keypin.ScopeKeysVerify}, forbidden},
 		{"a key grants nothing", c.writes, nil, ok},
 		{"a key does not grant another", c.writes, []keypin.Scope{"voices:read", "voices:write"}, insufficient},
 	} {
@@ -235,6 +237,10 @@ func TestAPatchThatWidensIsHeldToTheCeilingOverAllScopes(t *testing.T) {
 	less := []keypin.Scope{keypin.ScopeKeysRead}
 	product := []keypin.Scope{"voices:read", "voices:write"}
 	metadata := map[string]string{"a": "b"}
+	w, call := owner(t)
+	second := w.join(call, "second@example.com", keypin.RoleAdmin)
+	member := w.member(second, *call.Workspace).ID
+	expires := w.now().Add(48 * time.Hour)
 	for _, each := range []struct {
 		name  string
 		patch func(expires time.Time) admin.KeyPatch
@@ -277,20 +283,14 @@ func TestAPatchThatWidensIsHeldToTheCeilingOverAllScopes(t *testing.T) {
 		}, ok},
 	} {
 		t.Run(each.name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t)
-			owner := w.session("admin@example.com")
-			owner = in(owner, w.workspaceOf(owner))
-			second := w.join(owner, "second@example.com", keypin.RoleAdmin)
-			expires := w.now().Add(48 * time.Hour)
 			// Made as an admin, patched as an editor: so the key holds more than they may grant.
+			_, err := w.UpdateMember(t.Context(), call, member, keypin.RoleAdmin)
+			must(t, err)
 			issued, err := w.CreateKey(t.Context(), second, admin.NewKey{
 				Name: "n", Scopes: both, RateLimit: &limit, ExpiresAt: &expires, AllowedIPs: ranges("192.0.2.0/24"),
 			})
 			must(t, err)
-			who, err := w.store.Member(t.Context(), *owner.Workspace, second.Principal.UserID)
-			must(t, err)
-			_, err = w.UpdateMember(t.Context(), owner, who.ID, keypin.RoleEditor)
+			_, err = w.UpdateMember(t.Context(), call, member, keypin.RoleEditor)
 			must(t, err)
 			before := w.stored(issued.Key)
 			_, err = w.UpdateKey(t.Context(), second, issued.Key.ID, each.patch(expires))
@@ -300,6 +300,27 @@ func TestAPatchThatWidensIsHeldToTheCeilingOverAllScopes(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestAKeyAddsNoScopeThatManagesKeys(t *testing.T) {
+	t.Parallel()
+	c := newCast(t)
+	target := c.create(c.admin)
+	managing, product := []keypin.Scope{keypin.ScopeKeysWrite}, []keypin.Scope{"voices:read"}
+	_, err := c.UpdateKey(t.Context(), c.writes, target.ID, admin.KeyPatch{Scopes: &managing})
+	expect(t, err, forbidden)
+	equal(t, c.stored(target), target)
+	_, err = c.UpdateKey(t.Context(), c.writes, target.ID, admin.KeyPatch{Scopes: &product})
+	expect(t, err, ok)
+
+	// What an admin granted a key may keep, revive and rotate, if it holds the same.
+	twin, no, yes := c.create(c.admin, keypin.ScopeKeysWrite), false, true
+	both := []keypin.Scope{"voices:read", keypin.ScopeKeysWrite}
+	for _, patch := range []admin.KeyPatch{{Scopes: &both}, {Active: &no}, {Active: &yes}} {
+		_, err = c.UpdateKey(t.Context(), c.writes, twin.ID, patch)
+		expect(t, err, ok)
+	}
+	c.rotate(c.writes, twin.ID, admin.Rotation{})
 }
 
 func TestReactivatingIsWidening(t *testing.T) {

@@ -155,12 +155,65 @@ func (s *Service) changeInvite(
 	return invite, nil
 }
 
+// pageOfInvites is how many invites are read at a time.
+const pageOfInvites = 100
+
+// revokeInvites revokes the workspace's pending invites that concern somebody. They are
+// read before the first is revoked, because that moves the pages.
+func (s *Service) revokeInvites(ctx context.Context, tx keypin.Tx, a *access, concerns func(*keypin.Invite) bool) error {
+	var revoked []keypin.Invite
+	for offset, total := 0, 1; offset < total; offset += pageOfInvites {
+		page := keypin.Page{Offset: offset, Limit: pageOfInvites}
+		invites, n, err := tx.PendingInvites(ctx, a.workspaceID, a.now, page)
+		if err != nil {
+			return err
+		}
+		total = n
+		for i := range invites {
+			if concerns(&invites[i]) {
+				revoked = append(revoked, invites[i])
+			}
+		}
+	}
+	for i := range revoked {
+		before := inviteRecord(&revoked[i], a.now)
+		revoked[i].RevokedAt = &a.now
+		if err := tx.UpdateInvite(ctx, &revoked[i]); err != nil {
+			return err
+		}
+		err := s.audit(ctx, tx, a, "invite.revoke", targetInvite(revoked[i].ID), before, inviteRecord(&revoked[i], a.now))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// revokeInvitesAfter revokes the pending invites to a member who was removed or is an
+// admin no more, and those that they made: one of them would undo the change.
+func (s *Service) revokeInvitesAfter(ctx context.Context, tx keypin.Tx, a *access, before, after *keypin.Member) error {
+	removed := before.RemovedAt == nil && after.RemovedAt != nil
+	demoted := before.RemovedAt == nil && before.Role == keypin.RoleAdmin && after.Role != keypin.RoleAdmin
+	if !removed && !demoted {
+		return nil
+	}
+	user, err := tx.User(ctx, after.UserID)
+	if err != nil {
+		return err
+	}
+	return s.revokeInvites(ctx, tx, a, func(i *keypin.Invite) bool {
+		return i.InvitedBy == user.ID || strings.EqualFold(i.Email, user.Email)
+	})
+}
+
 // AcceptInvite makes the caller a member of the workspace that the token invites to;
 // sessions only. Who was removed comes back, and who is in only through an
-// organisation that their token does not name gets a membership of their own.
-// CodeNotFound for an unknown token; CodeGone for a used, revoked or expired one;
-// CodeForbidden when the session tells another e-mail address than the invite's;
-// CodeConflict for who is a member already, and the invite stays.
+// organisation that their token does not name gets a membership of their own. The
+// other pending invites to the address are revoked.
+// CodeNotFound for an unknown token; CodeGone for a used, revoked or expired one, and
+// when whoever made it is no admin any more; CodeForbidden when the session tells
+// another e-mail address than the invite's, or one that is not verified; CodeConflict
+// for who is a member already, and the invite stays.
 func (s *Service) AcceptInvite(ctx context.Context, call Call, token keypin.Secret) (keypin.Member, keypin.Workspace, error) {
 	if err := sessionOnly(call); err != nil {
 		return keypin.Member{}, keypin.Workspace{}, err
@@ -181,6 +234,9 @@ func (s *Service) AcceptInvite(ctx context.Context, call Call, token keypin.Secr
 			return err
 		}
 		a.workspaceID, workspace = a.workspace.ID, *a.workspace
+		if err := stillInvited(ctx, tx, invite); err != nil {
+			return err
+		}
 		memberID, err := s.admit(ctx, tx, a, invite.Role)
 		if err != nil {
 			return err
@@ -190,12 +246,7 @@ func (s *Service) AcceptInvite(ctx context.Context, call Call, token keypin.Secr
 			return err
 		}
 		member = *m
-		before := inviteRecord(invite, a.now)
-		invite.AcceptedAt = &a.now
-		if err := tx.UpdateInvite(ctx, invite); err != nil {
-			return err
-		}
-		return s.audit(ctx, tx, a, "invite.accept", targetInvite(invite.ID), before, inviteRecord(invite, a.now))
+		return s.closeInvite(ctx, tx, a, invite, m)
 	})
 	if err != nil {
 		return keypin.Member{}, keypin.Workspace{}, err
@@ -203,9 +254,41 @@ func (s *Service) AcceptInvite(ctx context.Context, call Call, token keypin.Secr
 	return member, workspace, nil
 }
 
+// closeInvite marks the invite as accepted by m, and revokes what must not be accepted
+// after it: the others to its address, and those of who is an admin no more by it.
+func (s *Service) closeInvite(ctx context.Context, tx keypin.Tx, a *access, invite *keypin.Invite, m *keypin.Member) error {
+	before := inviteRecord(invite, a.now)
+	invite.AcceptedAt = &a.now
+	if err := tx.UpdateInvite(ctx, invite); err != nil {
+		return err
+	}
+	err := s.audit(ctx, tx, a, "invite.accept", targetInvite(invite.ID), before, inviteRecord(invite, a.now))
+	if err != nil {
+		return err
+	}
+	return s.revokeInvites(ctx, tx, a, func(i *keypin.Invite) bool {
+		return strings.EqualFold(i.Email, invite.Email) || i.InvitedBy == m.UserID && m.Role != keypin.RoleAdmin
+	})
+}
+
+// stillInvited refuses an invite whose maker could not make it now.
+func stillInvited(ctx context.Context, tx keypin.Tx, invite *keypin.Invite) error {
+	m, err := findMember(ctx, tx, invite.WorkspaceID, invite.InvitedBy)
+	if err != nil {
+		return err
+	}
+	if m == nil || m.RemovedAt != nil || m.Role != keypin.RoleAdmin {
+		return keypin.E(keypin.CodeGone, "Whoever made the invite is no admin of the workspace any more; ask an admin for a new one.")
+	}
+	return nil
+}
+
 func mayAccept(p *keypin.Principal, invite *keypin.Invite, now time.Time) error {
 	if status := invite.Status(now); status != keypin.InvitePending {
 		return gone(status)
+	}
+	if p.Identity != nil && p.Identity.EmailUnverified {
+		return forbidden("Your e-mail address is not verified; verify it at your sign-in service first, sign in again, then accept the invite.")
 	}
 	if p.Identity != nil && p.Identity.Email != "" && !strings.EqualFold(p.Identity.Email, invite.Email) {
 		return forbidden("The invite is for another e-mail address.")

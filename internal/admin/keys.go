@@ -90,7 +90,7 @@ func (s *Service) CreateKey(ctx context.Context, call Call, in NewKey) (Issued, 
 		if err := a.mayWriteKeys(); err != nil {
 			return err
 		}
-		if err := a.ceiling(in.Scopes); err != nil {
+		if err := a.mayGrant(in.Scopes); err != nil {
 			return err
 		}
 		r := request{Operation: "api_key.create", Workspace: a.workspaceID, Input: in}
@@ -230,7 +230,7 @@ func keyRevoked() error {
 }
 
 // RevokeKey revokes a key for good, at once, a grace that it was in included. Doing it
-// again changes nothing and answers the key as it is.
+// again changes nothing and answers the key as it is, whatever IfVersion says.
 func (s *Service) RevokeKey(ctx context.Context, call Call, id keypin.ID) (keypin.APIKey, error) {
 	var revoked keypin.APIKey
 	err := s.change(ctx, call, func(tx keypin.Tx, a *access) error {
@@ -238,12 +238,12 @@ func (s *Service) RevokeKey(ctx context.Context, call Call, id keypin.ID) (keypi
 		if err != nil {
 			return err
 		}
-		if err := a.ifVersion(key); err != nil {
-			return err
-		}
 		revoked = *key
 		if key.State(a.now) == keypin.KeyRevoked {
 			return nil
+		}
+		if err := a.ifVersion(key); err != nil {
+			return err
 		}
 		return s.revoke(ctx, tx, a, &revoked)
 	})
@@ -257,6 +257,7 @@ func (s *Service) RevokeKey(ctx context.Context, call Call, id keypin.ID) (keypi
 	return revoked, nil
 }
 
+// revoke ends the key. RevokeAt is not after UpdatedAt then, so that no clock revives it.
 func (s *Service) revoke(ctx context.Context, tx keypin.Tx, a *access, key *keypin.APIKey) error {
 	before := keyRecord(key)
 	key.RevokeAt, key.Active = &a.now, false

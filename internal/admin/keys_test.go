@@ -227,6 +227,12 @@ func TestARevokedKeyStaysRevokedAndRevokingAgainChangesNothing(t *testing.T) {
 	equal(t, w.stored(key), first)
 	equal(t, len(w.audit(key.WorkspaceID)), rows)
 	equal(t, w.dropped.take(), []keypin.KeyHash{key.Hash})
+
+	stale := call
+	stale.IfVersion = []int64{key.Version}
+	again, err = w.RevokeKey(t.Context(), stale, key.ID)
+	must(t, err)
+	equal(t, again, first)
 }
 
 func TestAStaleConditionChangesNothing(t *testing.T) {

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"time"
 
 	"github.com/keypin/keypin/internal/keypin"
 )
@@ -49,14 +50,32 @@ func lastAdmin(ctx context.Context, tx keypin.Tx, m *keypin.Member) error {
 	return nil
 }
 
-// UpdateMember gives a member another role; admins only. CodeNotFound; CodeConflict
-// when it would take the role from the last admin.
+// mayLoseAdmin refuses to take the role from the only admin that a workspace has, and
+// from the user whose own workspace it is.
+func (a *access) mayLoseAdmin(ctx context.Context, tx keypin.Tx, m *keypin.Member) error {
+	if owner := a.workspace.PersonalOf; owner != nil && *owner == m.UserID {
+		return keypin.E(keypin.CodeConflict, "A personal workspace keeps its owner as an admin.")
+	}
+	return lastAdmin(ctx, tx, m)
+}
+
+// changedHere notes that the member's role was changed or taken at now, so that only
+// a token that was issued later tells another one.
+func changedHere(m *keypin.Member, now time.Time) {
+	if m.IssuerToldAt == nil || m.IssuerToldAt.Before(now) {
+		m.IssuerToldAt = &now
+	}
+}
+
+// UpdateMember gives a member another role; admins only. The pending invites of one who
+// is an admin no more are revoked. CodeNotFound; CodeConflict when it would take the
+// role from the last admin, or from the owner of a personal workspace.
 func (s *Service) UpdateMember(ctx context.Context, call Call, memberID keypin.ID, role keypin.Role) (keypin.Member, error) {
-	return s.changeMember(ctx, call, memberID, "member.update", func(tx keypin.Tx, _ *access, m *keypin.Member) (bool, error) {
+	return s.changeMember(ctx, call, memberID, "member.update", func(tx keypin.Tx, a *access, m *keypin.Member) (bool, error) {
 		if m.Role == role {
 			return false, nil
 		}
-		if err := lastAdmin(ctx, tx, m); err != nil {
+		if err := a.mayLoseAdmin(ctx, tx, m); err != nil {
 			return false, err
 		}
 		m.Role = role
@@ -65,10 +84,12 @@ func (s *Service) UpdateMember(ctx context.Context, call Call, memberID keypin.I
 }
 
 // RemoveMember takes a member out of the workspace; admins only. The keys that they
-// created stay. CodeNotFound; CodeConflict when it would remove the last admin.
+// created stay; the pending invites to them, and those that they made, are revoked.
+// CodeNotFound; CodeConflict when it would remove the last admin, or the owner of a
+// personal workspace.
 func (s *Service) RemoveMember(ctx context.Context, call Call, memberID keypin.ID) (keypin.Member, error) {
 	return s.changeMember(ctx, call, memberID, "member.remove", func(tx keypin.Tx, a *access, m *keypin.Member) (bool, error) {
-		if err := lastAdmin(ctx, tx, m); err != nil {
+		if err := a.mayLoseAdmin(ctx, tx, m); err != nil {
 			return false, err
 		}
 		m.RemovedAt = &a.now
@@ -89,10 +110,13 @@ func (s *Service) changeMember(
 		if err != nil {
 			return err
 		}
-		before := memberRecord(m)
+		before := *m
 		differs, err := apply(tx, a, m)
 		if err != nil {
 			return err
+		}
+		if differs {
+			changedHere(m, a.now)
 		}
 		member = *m
 		if !differs {
@@ -101,7 +125,10 @@ func (s *Service) changeMember(
 		if err := tx.UpdateMember(ctx, m); err != nil {
 			return err
 		}
-		return s.audit(ctx, tx, a, action, targetMember(m.ID), before, memberRecord(m))
+		if err := s.audit(ctx, tx, a, action, targetMember(m.ID), memberRecord(&before), memberRecord(m)); err != nil {
+			return err
+		}
+		return s.revokeInvitesAfter(ctx, tx, a, &before, m)
 	})
 	if err != nil {
 		return keypin.Member{}, err

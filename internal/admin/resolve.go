@@ -36,7 +36,7 @@ func (s *Service) resolve(ctx context.Context, r keypin.Reader, call Call, now t
 	if err != nil {
 		return nil, err
 	}
-	if org := orgOf(p, w); org != nil && (m == nil || m.IssuerRole != org.Role) {
+	if org := orgOf(p, w); org != nil && (m == nil || tells(p, org, m)) {
 		return nil, errUnsettled
 	}
 	if !holds(p, w, m) {
@@ -106,6 +106,15 @@ func holds(p *keypin.Principal, w *keypin.Workspace, m *keypin.Member) bool {
 	return m.Source != keypin.MemberIssuer || orgOf(p, w) != nil
 }
 
+// tells reports whether the token tells another role than its issuer told before. A
+// token that was issued before the last word on the role, the issuer's or an admin's
+// here, tells nothing. An iat has no fractions of a second, so of two in one second
+// neither is taken to be newer.
+func tells(p *keypin.Principal, org *keypin.Org, m *keypin.Member) bool {
+	return m.IssuerRole != org.Role && (m.IssuerToldAt == nil ||
+		p.Identity.IssuedAt.Truncate(time.Second).After(m.IssuerToldAt.Truncate(time.Second)))
+}
+
 // settle writes what resolve missed: the organisation's or the user's own workspace,
 // the membership of an organisation, or the role that its issuer tells now.
 func (s *Service) settle(ctx context.Context, call Call) error {
@@ -143,7 +152,7 @@ func (s *Service) settleIn(ctx context.Context, tx keypin.Tx, call Call) error {
 		return err
 	case m == nil:
 		return s.joinOrg(ctx, tx, a, org)
-	case m.IssuerRole != org.Role:
+	case tells(p, org, m):
 		return s.followIssuer(ctx, tx, a, m, org)
 	}
 	return nil
@@ -166,7 +175,7 @@ func (s *Service) firstWorkspace(ctx context.Context, tx keypin.Tx, a *access) (
 	}
 	user := p.UserID
 	w := &keypin.Workspace{Name: "Personal workspace", CreatedBy: user, PersonalOf: &user}
-	base, err := s.personalSlug(p)
+	base, err := s.personalSlug()
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +202,7 @@ func (s *Service) joinOrg(ctx context.Context, tx keypin.Tx, a *access, org *key
 	}
 	m := &keypin.Member{
 		ID: id, WorkspaceID: a.workspaceID, UserID: a.call.Principal.UserID,
-		Role: org.Role, Source: keypin.MemberIssuer, IssuerRole: org.Role,
+		Role: org.Role, Source: keypin.MemberIssuer, IssuerRole: org.Role, IssuerToldAt: issuedAt(a.call.Principal),
 		LastActiveAt: &a.now, CreatedAt: a.now,
 	}
 	if err := tx.InsertMember(ctx, m); err != nil {
@@ -202,13 +211,16 @@ func (s *Service) joinOrg(ctx context.Context, tx keypin.Tx, a *access, org *key
 	return s.audit(ctx, tx, a, "member.join", targetMember(m.ID), nil, memberRecord(m))
 }
 
+func issuedAt(p *keypin.Principal) *time.Time { return timestamp(&p.Identity.IssuedAt) }
+
 // followIssuer takes over the role that the issuer tells now. It brings a removed
 // member back. The role of a member who was invited here stays: of theirs only is
-// noted what the issuer told, so that removing them holds until that changes.
+// noted what the issuer told, so that removing them holds until that changes. So it is
+// for a removed one of whom the issuer had told nothing: a first word is no change.
 func (s *Service) followIssuer(ctx context.Context, tx keypin.Tx, a *access, m *keypin.Member, org *keypin.Org) error {
 	before := *m
-	m.IssuerRole = org.Role
-	if m.Source == keypin.MemberLocal && m.RemovedAt == nil {
+	m.IssuerRole, m.IssuerToldAt = org.Role, issuedAt(a.call.Principal)
+	if m.RemovedAt != nil && before.IssuerRole == "" || m.RemovedAt == nil && m.Source == keypin.MemberLocal {
 		return tx.UpdateMember(ctx, m)
 	}
 	action := "member.update"
@@ -219,5 +231,8 @@ func (s *Service) followIssuer(ctx context.Context, tx keypin.Tx, a *access, m *
 	if err := tx.UpdateMember(ctx, m); err != nil {
 		return err
 	}
-	return s.audit(ctx, tx, a, action, targetMember(m.ID), memberRecord(&before), memberRecord(m))
+	if err := s.audit(ctx, tx, a, action, targetMember(m.ID), memberRecord(&before), memberRecord(m)); err != nil {
+		return err
+	}
+	return s.revokeInvitesAfter(ctx, tx, a, &before, m)
 }

@@ -19,7 +19,9 @@ type storedRotation struct {
 
 // RotateKey replaces a usable key by a new one with the same rights; who the key
 // belongs to stays too. Because that reveals a secret, all its scopes are held to the
-// ceiling. CodeNotFound, CodePreconditionFailed, CodeKeyRevoked, CodeKeyInactive,
+// ceiling. A key that rotates itself should give a grace period: without one it is
+// revoked with the answer, so that it cannot ask for that again should it get lost.
+// CodeNotFound, CodePreconditionFailed, CodeKeyRevoked, CodeKeyInactive,
 // CodeKeyExpired, CodeConflict (the key was rotated already and is in its grace),
 // CodeForbidden, CodeInsufficientScope, CodeValidation.
 func (s *Service) RotateKey(ctx context.Context, call Call, id keypin.ID, rotation Rotation) (Rotated, error) {
@@ -138,14 +140,18 @@ func (s *Service) rotate(
 
 // retire revokes old, at once or when the grace ends.
 func retire(old, next *keypin.APIKey, grace time.Duration, now time.Time) {
-	end := now.Add(grace)
-	old.RotatedTo, old.RevokeAt = &next.ID, &end
+	changed(old, now)
 	if grace == 0 {
-		old.Active = false
-	} else if old.ExpiresAt == nil || old.ExpiresAt.After(end) {
+		old.RotatedTo, old.RevokeAt, old.Active = &next.ID, &now, false
+		return
+	}
+	// From UpdatedAt, which is later than now when the clock was set back: a RevokeAt
+	// that is not after UpdatedAt would revoke the key at once.
+	end := old.UpdatedAt.Add(grace)
+	old.RotatedTo, old.RevokeAt = &next.ID, &end
+	if old.ExpiresAt == nil || old.ExpiresAt.After(end) {
 		old.ExpiresAt = &end
 	}
-	changed(old, now)
 }
 
 // endGrace revokes the key that the rotated one was made from, if that is still in

@@ -64,11 +64,16 @@ func TestDuringItsGraceTheOldKeyWorksAndThenItIsRevoked(t *testing.T) {
 	_, err := w.RotateKey(t.Context(), call, old.ID, admin.Rotation{})
 	expect(t, err, keypin.CodeConflict)
 
-	// Moving expires_at does not move the revocation.
-	later := end.Add(48 * time.Hour)
-	moved := &later
-	_, err = w.UpdateKey(t.Context(), call, old.ID, admin.KeyPatch{ExpiresAt: &moved})
-	must(t, err)
+	// Its end does not move: neither to later nor to never.
+	later, sooner, never := end.Add(time.Microsecond), end.Add(-time.Minute), (*time.Time)(nil)
+	for _, at := range []*time.Time{&later, never} {
+		_, err = w.UpdateKey(t.Context(), call, old.ID, admin.KeyPatch{ExpiresAt: &at})
+		expectField(t, err, "body.expires_at")
+	}
+	for _, at := range []*time.Time{&end, &sooner, &end} {
+		_, err = w.UpdateKey(t.Context(), call, old.ID, admin.KeyPatch{ExpiresAt: &at})
+		must(t, err)
+	}
 	w.advance(time.Hour)
 	stored := w.stored(old)
 	equal(t, stored.State(w.now()), keypin.KeyRevoked)
@@ -87,6 +92,51 @@ func TestAGraceDoesNotProlongAnEarlierExpiry(t *testing.T) {
 	rotated := w.rotate(call, issued.Key.ID, admin.Rotation{Grace: time.Hour})
 	equal(t, *rotated.Old.ExpiresAt, expires)
 	equal(t, *rotated.New.Key.ExpiresAt, expires)
+}
+
+func TestAClockThatIsSetBackRevivesNoKey(t *testing.T) {
+	t.Parallel()
+	w, call := owner(t)
+	revoked, rotated, ended := w.create(call), w.create(call), w.create(call)
+	next := w.rotate(call, ended.ID, admin.Rotation{Grace: time.Hour}).New.Key
+	name, yes := "renamed", true
+	for _, key := range []keypin.APIKey{revoked, rotated, next} { // changed after the clock that revokes them
+		w.advance(time.Second)
+		_, err := w.UpdateKey(t.Context(), call, key.ID, admin.KeyPatch{Name: &name})
+		must(t, err)
+	}
+	w.advance(-2 * time.Second)
+	_, err := w.RevokeKey(t.Context(), call, revoked.ID)
+	must(t, err)
+	w.rotate(call, rotated.ID, admin.Rotation{})
+	w.rotate(call, next.ID, admin.Rotation{}) // and ends the grace of the one before
+	for _, back := range []time.Duration{0, -time.Minute, -24 * time.Hour} {
+		w.advance(back)
+		for _, key := range []keypin.APIKey{revoked, rotated, ended, next} {
+			_, err := w.UpdateKey(t.Context(), call, key.ID, admin.KeyPatch{Active: &yes})
+			expect(t, err, keypin.CodeKeyRevoked)
+			_, err = w.RotateKey(t.Context(), call, key.ID, admin.Rotation{})
+			expect(t, err, keypin.CodeKeyRevoked)
+			stored := w.stored(key)
+			equal(t, stored.State(w.now()), keypin.KeyRevoked)
+		}
+		for status, want := range map[keypin.KeyStatus]int{keypin.StatusActive: 2, keypin.StatusRevoked: 4} {
+			page, err := w.Keys(t.Context(), call, keypin.KeyQuery{Page: keypin.Page{Limit: 10}, Status: status})
+			must(t, err)
+			equal(t, []int{len(page.Keys), page.Total}, []int{want, want})
+		}
+	}
+}
+
+func TestAGraceIsGivenByAClockThatIsSetBackToo(t *testing.T) {
+	t.Parallel()
+	w, call := owner(t)
+	key := w.create(call)
+	w.advance(-time.Hour)
+	rotated := w.rotate(call, key.ID, admin.Rotation{Grace: time.Minute})
+	equal(t, *rotated.Old.RevokeAt, key.UpdatedAt.Add(time.Minute))
+	stored := w.stored(key)
+	equal(t, stored.State(w.now()), keypin.KeyUsable)
 }
 
 func TestTheNewKeysExpiryIsInheritedClearedOrSet(t *testing.T) {

@@ -36,6 +36,7 @@ type Service struct {
 	brand        string
 	defaultLimit int
 	flights      flights
+	signedIn     signedIn
 }
 
 // New makes a Service.

@@ -12,7 +12,9 @@ import (
 
 // UpdateKey changes the fields of a key that the patch names. A patch without effect
 // changes nothing, neither Version nor UpdatedAt. A patch that widens what the key may
-// do is held to the ceiling over all scopes that the key then has.
+// do is held to the ceiling over all scopes that the key then has, and of the scopes that
+// it adds only an admin grants those that manage or verify keys. A key in its grace
+// expires no later than that ends.
 // CodeNotFound, CodePreconditionFailed, CodeKeyRevoked, CodeValidation, CodeForbidden,
 // CodeInsufficientScope.
 func (s *Service) UpdateKey(ctx context.Context, call Call, id keypin.ID, patch KeyPatch) (keypin.APIKey, error) {
@@ -37,6 +39,9 @@ func (s *Service) UpdateKey(ctx context.Context, call Call, id keypin.ID, patch 
 			return nil
 		}
 		if s.widens(key, &updated) {
+			if err := a.mayGrant(keypin.MissingScopes(key.Scopes, updated.Scopes)); err != nil {
+				return err
+			}
 			if err := a.ceiling(updated.Scopes); err != nil {
 				return err
 			}
@@ -79,6 +84,7 @@ func (s *Service) patched(key *keypin.APIKey, patch KeyPatch, now time.Time) (ke
 		next.ExpiresAt = timestamp(*patch.ExpiresAt)
 		if !sameTime(key.ExpiresAt, next.ExpiresAt) {
 			checkExpiry(&faults, next.ExpiresAt, now)
+			checkGrace(&faults, key.RevokeAt, next.ExpiresAt)
 		}
 	}
 	if patch.AllowedIPs != nil {
@@ -88,6 +94,13 @@ func (s *Service) patched(key *keypin.APIKey, patch KeyPatch, now time.Time) (ke
 		next.Metadata = ownMetadata(*patch.Metadata)
 	}
 	return next, faults.Err()
+}
+
+// checkGrace refuses an expiry that a key in its grace would not live to see.
+func checkGrace(faults *keypin.Faults, end, expires *time.Time) {
+	if end != nil && expiresLater(end, expires) {
+		faults.Add("body.expires_at", "must not be later than the end of the grace period")
+	}
 }
 
 // sameKey compares what a patch can change.

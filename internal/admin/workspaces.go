@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"encoding/base32"
 	"encoding/binary"
 	"io"
 	"strconv"
@@ -111,17 +112,15 @@ func (s *Service) CreateWorkspace(ctx context.Context, call Call, in NewWorkspac
 	return CreatedWorkspace{Workspace: stored.Workspace, Replayed: replayed}, nil
 }
 
-// beforeWorkspaces authorises what concerns no workspace yet: a session may do it, and
-// if it names a workspace, that has to be one of its own.
+// beforeWorkspaces authorises what concerns no workspace yet: a session may do it. A
+// workspace that is named all the same has to be one of the caller's own.
 func (s *Service) beforeWorkspaces(ctx context.Context, call Call) error {
-	if err := sessionOnly(call); err != nil {
-		return err
+	if call.Workspace != nil {
+		if _, err := s.read(ctx, call); err != nil {
+			return err
+		}
 	}
-	if call.Workspace == nil {
-		return nil
-	}
-	_, err := s.read(ctx, call)
-	return err
+	return sessionOnly(call)
 }
 
 func (s *Service) createWorkspace(ctx context.Context, tx keypin.Tx, a *access, in NewWorkspace) (storedWorkspace, error) {
@@ -205,15 +204,13 @@ func (s *Service) randomNumber() (uint64, error) {
 	return binary.BigEndian.Uint64(b[:]), nil
 }
 
-// personalSlug is made of the local part of the user's e-mail address.
-func (s *Service) personalSlug(p *keypin.Principal) (string, error) {
-	if p.Identity != nil {
-		if local, _, found := strings.Cut(p.Identity.Email, "@"); found {
-			return keypin.SlugOf(local), nil
-		}
+// personalSlug is random: who may ask whether a slug is free learns of nobody by it.
+func (s *Service) personalSlug() (string, error) {
+	var b [5]byte
+	if _, err := io.ReadFull(s.random, b[:]); err != nil {
+		return "", noRandom(err)
 	}
-	n, err := s.randomNumber()
-	return numbered("workspace", n), err
+	return "personal-" + strings.ToLower(base32.StdEncoding.EncodeToString(b[:])), nil
 }
 
 // UpdateWorkspace changes the fields that the patch names; admins only. A patch

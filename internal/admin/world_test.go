@@ -165,14 +165,15 @@ const issuer = "https://issuer.example"
 // session signs the person with the address in.
 func (w *world) session(email string) admin.Call {
 	w.t.Helper()
-	return w.signIn(keypin.Identity{Issuer: issuer, Subject: "subject " + email, Email: email})
+	return w.signIn(keypin.Identity{Issuer: issuer, Subject: "subject " + email, IssuedAt: w.now(), Email: email})
 }
 
-// orgSession is session with a token of an organisation.
+// orgSession is session with a token of an organisation. The token is of the whole
+// second that it was issued in, as an iat is.
 func (w *world) orgSession(email, org string, role keypin.Role) admin.Call {
 	w.t.Helper()
 	return w.signIn(keypin.Identity{
-		Issuer: issuer, Subject: "subject " + email, Email: email,
+		Issuer: issuer, Subject: "subject " + email, IssuedAt: w.now().Truncate(time.Second), Email: email,
 		Org: &keypin.Org{ID: "org_" + org, Slug: org, Role: role},
 	})
 }
@@ -240,6 +241,16 @@ func (w *world) keyCall(key keypin.APIKey) admin.Call {
 		p.UserID = *stored.CreatedBy
 	}
 	return admin.Call{Principal: p, Origin: keypin.Origin{IP: netip.MustParseAddr("192.0.2.8")}}
+}
+
+// member is the person's membership as the store has it, a removed one too.
+func (w *world) member(call admin.Call, workspace keypin.ID) keypin.Member {
+	w.t.Helper()
+	m, err := w.store.Member(w.t.Context(), workspace, call.Principal.UserID)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return *m
 }
 
 // stored is the key as the store has it.

@@ -114,8 +114,8 @@ type Tx interface {
 	// InsertMember adds a membership. CodeConflict when the user has one there, a
 	// removed one too.
 	InsertMember(ctx context.Context, member *Member) error
-	// UpdateMember writes Role, Source, IssuerRole, LastActiveAt and RemovedAt.
-	// CodeNotFound.
+	// UpdateMember writes Role, Source, IssuerRole, IssuerToldAt, LastActiveAt and
+	// RemovedAt. CodeNotFound.
 	UpdateMember(ctx context.Context, member *Member) error
 
 	// InsertInvite adds an invite.

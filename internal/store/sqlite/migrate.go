@@ -25,7 +25,7 @@ func Migrate(ctx context.Context, path string) (before, after int64, err error) 
 	if err := createFile(path); err != nil {
 		return 0, 0, err
 	}
-	pool, err := openPool(path, writerPragmas, 1)
+	pool, err := openWriting(ctx, path)
 	if err != nil {
 		return 0, 0, err
 	}

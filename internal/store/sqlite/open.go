@@ -9,8 +9,10 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"time"
 
 	"modernc.org/sqlite"
+	sqlitelib "modernc.org/sqlite/lib"
 
 	"github.com/keypin/keypin/internal/store/sqlite/db"
 )
@@ -62,7 +64,7 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 
 // open fills s as far as it comes; what it leaves behind is for release.
 func (s *Store) open(ctx context.Context, options Options) (err error) {
-	if s.writing, err = openPool(options.Path, writerPragmas, 1); err != nil {
+	if s.writing, err = openWriting(ctx, options.Path); err != nil {
 		return err
 	}
 	version, err := schemaVersion(ctx, s.writing)
@@ -108,6 +110,33 @@ func createFile(path string) error {
 		return fmt.Errorf("the database file must be readable and writable for this user: %w", err)
 	}
 	return f.Close()
+}
+
+// openWriting opens the connection that writes. When several processes turn a new file
+// to WAL at once, SQLite does not wait for the busy_timeout, because they wait for one
+// another: it refuses all but one of them, who then ask again.
+func openWriting(ctx context.Context, path string) (*sql.DB, error) {
+	const pause, patience = 10 * time.Millisecond, 5 * time.Second
+	pool, err := openPool(path, writerPragmas, 1)
+	if err != nil {
+		return nil, err
+	}
+	begun := time.Now()
+	for {
+		var engine *sqlite.Error
+		err = pool.PingContext(ctx)
+		if !errors.As(err, &engine) || engine.Code()&primary != sqlitelib.SQLITE_BUSY || time.Since(begun) > patience {
+			break
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("opening the database (is the file an SQLite database?): %w", err), pool.Close())
+	}
+	return pool, nil
 }
 
 // openPool makes a pool of at most size connections, each with the pragmas.

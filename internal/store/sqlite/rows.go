@@ -37,13 +37,13 @@ func keyOf(row db.APIKey) keypin.APIKey {
 }
 
 // lapsesAt is the instant from which the key is usable no more; nil when there is
-// none, and of a suspended key.
+// none, of a suspended key, and of one that is revoked at any instant.
 func lapsesAt(key *keypin.APIKey) *column.Time {
 	earliest := key.ExpiresAt
 	if earliest == nil || key.RevokeAt != nil && key.RevokeAt.Before(*earliest) {
 		earliest = key.RevokeAt
 	}
-	if !key.Active {
+	if !key.Active || key.RevokeAt != nil && !key.RevokeAt.After(key.UpdatedAt) {
 		earliest = nil
 	}
 	return (*column.Time)(earliest)
@@ -52,12 +52,20 @@ func lapsesAt(key *keypin.APIKey) *column.Time {
 // ended reports whether the key was not usable when it was changed last.
 func ended(key *keypin.APIKey) bool { return key.State(key.UpdatedAt) != keypin.KeyUsable }
 
-// keyOfWorkspace revokes the key of a deleted workspace.
+// keyOfWorkspace revokes the key of a deleted workspace, as if the deletion had been a
+// change of the key: so that it is revoked whatever a clock says.
 func keyOfWorkspace(row db.KeyByHashRow) keypin.APIKey {
 	key := keyOf(row.APIKey)
 	deleted := (*time.Time)(row.WorkspaceDeletedAt)
-	if deleted != nil && (key.RevokeAt == nil || key.RevokeAt.After(*deleted)) {
+	if deleted == nil {
+		return key
+	}
+	key.Active = false
+	if key.RevokeAt == nil || key.RevokeAt.After(*deleted) {
 		key.RevokeAt = deleted
+	}
+	if key.UpdatedAt.Before(*key.RevokeAt) {
+		key.UpdatedAt = *key.RevokeAt
 	}
 	return key
 }
@@ -150,6 +158,7 @@ func memberOf(row db.Member) keypin.Member {
 		Role:         row.Role,
 		Source:       row.Source,
 		IssuerRole:   row.IssuerRole,
+		IssuerToldAt: (*time.Time)(row.IssuerToldAt),
 		LastActiveAt: (*time.Time)(row.LastActiveAt),
 		CreatedAt:    time.Time(row.CreatedAt),
 		RemovedAt:    (*time.Time)(row.RemovedAt),

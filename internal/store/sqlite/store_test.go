@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -9,13 +10,30 @@ import (
 	"github.com/keypin/keypin/internal/store/storetest"
 )
 
-func TestTheStoreDoesWhatEveryStoreMustDo(t *testing.T) { storetest.Exercise(t, openAny) }
+func TestTheStoreDoesWhatEveryStoreMustDo(t *testing.T) { storetest.Exercise(t, opener(t)) }
 
-func TestWorkspacesSeeNothingOfOneAnother(t *testing.T) { storetest.Isolation(t, openAny) }
+func TestWorkspacesSeeNothingOfOneAnother(t *testing.T) { storetest.Isolation(t, opener(t)) }
 
-func openAny(t testing.TB) keypin.Store {
+// opener migrates one database and opens copies of it: the tests of a store are many,
+// and migrating takes longer than most of them.
+func opener(t *testing.T) storetest.Open {
 	t.Helper()
-	return open(t, filepath.Join(t.TempDir(), "keypin.db"))
+	original := filepath.Join(t.TempDir(), "keypin.db")
+	if err := open(t, original).Close(); err != nil {
+		t.Fatal(err)
+	}
+	migrated, err := os.ReadFile(original)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(t testing.TB) keypin.Store {
+		t.Helper()
+		path := filepath.Join(t.TempDir(), "keypin.db")
+		if err := os.WriteFile(path, migrated, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return open(t, path)
+	}
 }
 
 func open(t testing.TB, path string) *sqlite.Store {

@@ -14,15 +14,18 @@ import (
 // them waits.
 const groupLimit = 256
 
-// writer owns the one connection that writes. Its goroutine begins a transaction,
-// gives the changes that wait their turn, one after another, each within a savepoint
-// of its own, until none waits, and commits. A change runs in its caller's goroutine
-// while it has the turn, so that its panic, or its runtime.Goexit, stays there.
+// writer owns the one connection that writes. Who finds nobody writing leads: it
+// begins a transaction and runs its change, then gives the changes that wait their
+// turn, one after another, until none waits, and commits for all. Each change is
+// within a savepoint of its own and runs in its caller's goroutine, so that its
+// panic, or its runtime.Goexit, stays there; and one that nobody waits behind costs no
+// switch between goroutines.
 type writer struct {
 	conn    *sql.Conn
 	queries *db.Queries
 	control control
 
+	leading    chan struct{} // holds one while somebody leads
 	turns      chan *turn
 	judgements chan judgement
 	stopping   chan struct{}
@@ -47,6 +50,7 @@ func newWriter(ctx context.Context, pool *sql.DB) (*writer, error) {
 	}
 	w := &writer{
 		conn:       conn,
+		leading:    make(chan struct{}, 1),
 		turns:      make(chan *turn),
 		judgements: make(chan judgement, 1),
 		stopping:   make(chan struct{}),
@@ -71,37 +75,63 @@ func newWriter(ctx context.Context, pool *sql.DB) (*writer, error) {
 	return w, err
 }
 
-// run serves the queue until stop is called.
+// run judges keys again when that is asked for, until stop is called.
 func (w *writer) run() {
 	defer close(w.stopped)
 	for {
 		select {
-		case t := <-w.turns:
-			w.group(t)
 		case j := <-w.judgements:
-			w.judge(j)
+			select {
+			case w.leading <- struct{}{}:
+				w.judge(j)
+				<-w.leading
+			case <-w.stopping:
+				return
+			}
 		case <-w.stopping:
 			return
 		}
 	}
 }
 
-// stop waits for the group that is under way.
+// stop waits for the group that is under way, and leads for ever.
 func (w *writer) stop() {
 	close(w.stopping)
+	w.leading <- struct{}{}
 	<-w.stopped
 }
 
-// release closes the connection and what was prepared on it.
-func (w *writer) release() error { return w.conn.Close() }
+// release closes what was prepared on the connection, then the connection. One with an
+// open statement would stay open, and the WAL beside the database file.
+func (w *writer) release() error {
+	var errs []error
+	c := w.control
+	for _, statement := range []*sql.Stmt{c.begin, c.commit, c.rollback, c.savepoint, c.release, c.undo} {
+		if statement != nil {
+			errs = append(errs, statement.Close())
+		}
+	}
+	if w.queries != nil {
+		errs = append(errs, w.queries.Close())
+	}
+	return errors.Join(append(errs, w.conn.Close())...)
+}
 
-// submit waits for the change's turn, runs it, and waits for the commit.
+// submit runs the change, as the leader or when its turn comes, and waits for the
+// commit.
 func (w *writer) submit(ctx context.Context, change func(keypin.Tx) error) error {
 	if ctx.Err() != nil {
 		return translate(ctx.Err())
 	}
 	t := &turn{ctx: ctx, given: make(chan *tx), back: make(chan bool), outcome: make(chan error, 1)}
 	select {
+	case <-w.stopping: // looked at first: of several open ways select takes any
+		return unavailable(errClosed)
+	default:
+	}
+	select {
+	case w.leading <- struct{}{}:
+		return w.lead(change)
 	case w.turns <- t:
 	case <-ctx.Done():
 		return translate(ctx.Err())
@@ -122,6 +152,29 @@ func (w *writer) submit(ctx context.Context, change func(keypin.Tx) error) error
 	}
 }
 
+// lead runs the change, and then those that wait behind it, in one transaction.
+func (w *writer) lead(change func(keypin.Tx) error) (err error) {
+	defer func() { <-w.leading }()
+	if err := exec(w.control.begin); err != nil {
+		err = translate(err)
+		w.refuse(err)
+		return err
+	}
+	if err := exec(w.control.savepoint); err != nil {
+		return unavailable(errors.New(errors.Join(err, w.abandon()).Error()))
+	}
+	tx, keep := newTx(w), false
+	defer func() { // however the change ends, the others have their turn
+		tx.doomed = unavailable(errOver)
+		if failure := w.finish(keep); failure != nil {
+			err = failure
+		}
+	}()
+	err = tx.run(change)
+	keep = err == nil
+	return err
+}
+
 // run runs the change, and gives the turn back however that ends.
 func (t *turn) run(tx *tx, change func(keypin.Tx) error) (err error) {
 	keep := false
@@ -129,30 +182,34 @@ func (t *turn) run(tx *tx, change func(keypin.Tx) error) (err error) {
 		tx.doomed = unavailable(errOver)
 		t.back <- keep
 	}()
-	err = change(tx)
-	if tx.doomed != nil {
-		err = tx.doomed
-	}
+	err = tx.run(change)
 	keep = err == nil
 	return err
 }
 
-// group runs first and the changes that wait behind it in one transaction.
-func (w *writer) group(first *turn) {
-	if err := exec(w.control.begin); err != nil {
-		w.refuse(first, translate(err))
-		return
+// run runs the change in the transaction. A doomed one fails whatever it says.
+func (t *tx) run(change func(keypin.Tx) error) error {
+	err := change(t)
+	if t.doomed != nil {
+		return t.doomed
 	}
+	return err
+}
+
+// finish keeps or undoes the leader's change, gives those that wait their turn, and
+// commits. Its error is the whole group's.
+func (w *writer) finish(keep bool) error {
 	var members []*turn
-	var broken error
-	for t := first; t != nil && broken == nil; {
-		var took bool
-		took, broken = w.serve(t)
-		if took {
-			members = append(members, t)
+	broken := w.settle(keep)
+	for served := 1; broken == nil && served < groupLimit; {
+		t := w.next()
+		if t == nil {
+			break
 		}
-		if t = nil; broken == nil && len(members) < groupLimit {
-			t = w.next()
+		var took bool
+		if took, broken = w.serve(t); took {
+			members = append(members, t)
+			served++
 		}
 	}
 	if broken == nil {
@@ -164,6 +221,17 @@ func (w *writer) group(first *turn) {
 	for _, member := range members {
 		member.outcome <- broken
 	}
+	return broken
+}
+
+// settle ends the savepoint of a change.
+func (w *writer) settle(keep bool) error {
+	if !keep {
+		if err := exec(w.control.undo); err != nil {
+			return err
+		}
+	}
+	return exec(w.control.release)
 }
 
 // next is the change that waits longest, nil when none waits.
@@ -194,17 +262,12 @@ func (w *writer) serve(t *turn) (took bool, broken error) {
 		took, keep = true, <-t.back
 	case <-t.ctx.Done():
 	}
-	if !keep {
-		if err := exec(w.control.undo); err != nil {
-			return took, err
-		}
-	}
-	return took, exec(w.control.release)
+	return took, w.settle(keep)
 }
 
-// refuse answers t and all that wait now. They would each wait as long as t did.
-func (w *writer) refuse(t *turn, err error) {
-	for ; t != nil; t = w.next() {
+// refuse answers all that wait now. They would each wait as long as the leader did.
+func (w *writer) refuse(err error) {
+	for t := w.next(); t != nil; t = w.next() {
 		t.outcome <- err
 	}
 }

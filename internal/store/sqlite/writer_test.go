@@ -243,6 +243,20 @@ func TestAllThatWaitAreUnavailableWhileAnotherProcessWrites(t *testing.T) {
 	})
 }
 
+func TestAClosedStoreIsOneFile(t *testing.T) {
+	store, path := opened(t)
+	if err := store.Tx(t.Context(), insertUser(t.Context(), 0, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(filepath.Dir(path), "*"))
+	if err != nil || len(files) != 1 { // else whoever copies the file copies a part
+		t.Errorf("got %v, %v", files, err)
+	}
+}
+
 func TestATxThatIsKeptChangesNothing(t *testing.T) {
 	store, _ := opened(t)
 	var kept keypin.Tx

@@ -56,7 +56,7 @@ func anUnknownWorkspaceHasNoKeys(t *testing.T, w *world) {
 func pagesJoinToTheWholeList(t *testing.T, w *world) {
 	workspace := w.workspace().ID
 	var keys []*keypin.APIKey
-	for i := range 47 { // some at the same instant, some ended
+	for i := range 29 { // some at the same instant, some ended
 		key := w.newKey(workspace)
 		key.CreatedAt = w.after(time.Duration(i/5) * time.Second)
 		key.Active = i%3 != 0
@@ -64,11 +64,11 @@ func pagesJoinToTheWholeList(t *testing.T, w *world) {
 	}
 	w.insertKeys(keys...)
 	for _, status := range []keypin.KeyStatus{keypin.StatusActive, keypin.StatusRevoked, keypin.StatusAll} {
-		for _, sort := range []keypin.KeySort{"", keypin.SortNewest, keypin.SortOldest} {
+		for _, sort := range []keypin.KeySort{"", keypin.SortOldest} {
 			query := keypin.KeyQuery{Status: status, Sort: sort, Now: w.now}
 			want := expectedKeys(values(keys), query)
 			for offset := range len(want) + 2 {
-				for _, limit := range []int{1, 7, 100} {
+				for _, limit := range []int{1, 7} {
 					query.Page = keypin.Page{Offset: offset, Limit: limit}
 					got := w.list(t, workspace, query)
 					end := min(offset+limit, len(want))
@@ -165,7 +165,7 @@ func filtersCombineAndAreCounted(t *testing.T, w *world) {
 			for _, keyType := range []keypin.KeyType{"", keypin.KeyTest} {
 				for _, scope := range []keypin.Scope{"", "voices:write", "voices:", "read"} {
 					for _, creator := range []*keypin.ID{nil, &creators[0], {}} {
-						for _, page := range []keypin.Page{everything, {Offset: 1, Limit: 2}, {Offset: 9, Limit: 3}} {
+						for _, page := range []keypin.Page{everything, {Offset: 2, Limit: 3}} {
 							query := keypin.KeyQuery{Page: page, Status: status, Now: w.now, Text: text, Type: keyType, Scope: scope, CreatedBy: creator}
 							wantPage(t, values(keys), query, w.list(t, workspace, query))
 						}
@@ -179,10 +179,13 @@ func filtersCombineAndAreCounted(t *testing.T, w *world) {
 func theHalvesFollowTheClock(t *testing.T, w *world) {
 	workspace := w.workspace().ID
 	expires, revoked, both, never, suspended := w.newKey(workspace), w.newKey(workspace), w.newKey(workspace), w.newKey(workspace), w.newKey(workspace)
+	final, finalLater := w.newKey(workspace), w.newKey(workspace) // revoked by their last change: at any instant
+	final.RevokeAt, final.UpdatedAt = pointer(w.after(2*time.Hour)), w.after(2*time.Hour)
+	finalLater.RevokeAt, finalLater.UpdatedAt, finalLater.ExpiresAt = pointer(w.after(time.Hour)), w.after(3*time.Hour), pointer(w.after(time.Minute))
 	expires.ExpiresAt, revoked.RevokeAt = pointer(w.after(time.Hour)), pointer(w.after(2*time.Hour))
 	both.ExpiresAt, both.RevokeAt = pointer(w.after(4*time.Hour)), pointer(w.after(3*time.Hour))
 	suspended.Active, suspended.ExpiresAt = false, pointer(w.after(time.Hour))
-	keys := []*keypin.APIKey{expires, revoked, both, never, suspended}
+	keys := []*keypin.APIKey{expires, revoked, both, never, suspended, final, finalLater}
 	w.insertKeys(keys...)
 	// There and back again: what a list remembers must not make the next one wrong.
 	for _, hours := range []int{0, 1, 2, 3, 4, 2, 0, -1, 3} {
@@ -207,10 +210,10 @@ func manyKeysThatLapseAtOnce(t *testing.T, w *world) {
 		keys = append(keys, key)
 	}
 	w.insertKeys(keys...)
-	for round := range 60 {
+	for round := range 30 {
 		for _, status := range []keypin.KeyStatus{keypin.StatusActive, keypin.StatusRevoked} {
-			query := keypin.KeyQuery{Page: keypin.Page{Offset: round * 10, Limit: 10}, Status: status, Now: w.after(time.Hour)}
-			if round > 40 { // and the clock is set back
+			query := keypin.KeyQuery{Page: keypin.Page{Offset: round * 20, Limit: 10}, Status: status, Now: w.after(time.Hour)}
+			if round > 20 { // and the clock is set back
 				query.Now = w.now
 			}
 			wantPage(t, values(keys), query, w.list(t, workspace, query))

@@ -162,6 +162,11 @@ func theKeysOfADeletedWorkspaceAreRevoked(t *testing.T, w *world) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		t.Run(name, func(t *testing.T) { wantEqual(t, c.want, got.RevokeAt) })
+		t.Run(name, func(t *testing.T) {
+			wantEqual(t, c.want, got.RevokeAt)
+			for _, now := range []time.Time{{}, w.now, deletion.Add(-time.Microsecond), deletion} { // and a clock that is set back
+				wantEqual(t, c.want != nil, got.State(now) == keypin.KeyRevoked)
+			}
+		})
 	}
 }

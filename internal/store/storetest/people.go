@@ -87,7 +87,7 @@ func aMemberComesBackAsItWasWritten(t *testing.T, w *world) {
 	plain := w.member(workspace.ID, user.ID, keypin.RoleAdmin)
 	full := w.newMember(workspace.ID, other.ID, keypin.RoleViewer)
 	full.Source, full.IssuerRole = keypin.MemberIssuer, keypin.RoleEditor
-	full.LastActiveAt = pointer(w.after(time.Second))
+	full.IssuerToldAt, full.LastActiveAt = pointer(w.after(-time.Second)), pointer(w.after(time.Second))
 	w.tx(func(tx keypin.Tx) error { return tx.InsertMember(t.Context(), full) })
 	wantMember(t, plain)(w.store.Member(t.Context(), workspace.ID, user.ID))
 	wantMember(t, full)(w.store.Member(t.Context(), workspace.ID, other.ID))
@@ -114,7 +114,8 @@ func updateMemberWritesItsFieldsAndNoOther(t *testing.T, w *world) {
 	member := w.member(workspace.ID, user.ID, keypin.RoleAdmin)
 	changed := w.newMember(workspace.ID, w.id(), keypin.RoleViewer)
 	changed.ID, changed.Source, changed.IssuerRole = member.ID, keypin.MemberIssuer, keypin.RoleAdmin
-	changed.LastActiveAt, changed.CreatedAt = pointer(w.after(time.Hour)), w.after(time.Hour)
+	changed.IssuerToldAt, changed.LastActiveAt = pointer(w.after(time.Minute)), pointer(w.after(time.Hour))
+	changed.CreatedAt = w.after(time.Hour)
 	w.tx(func(tx keypin.Tx) error { return tx.UpdateMember(t.Context(), changed) })
 	want := *changed
 	want.UserID, want.CreatedAt = member.UserID, member.CreatedAt

@@ -35,8 +35,8 @@ func (q *Queries) CountMembers(ctx context.Context, workspaceID column.ID) (int6
 }
 
 const insertMember = `-- name: InsertMember :exec
-INSERT INTO members (id, workspace_id, user_id, role, source, issuer_role, last_active_at, created_at, removed_at)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+INSERT INTO members (id, workspace_id, user_id, role, source, issuer_role, issuer_told_at, last_active_at, created_at, removed_at)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
 `
 
 type InsertMemberParams struct {
@@ -46,6 +46,7 @@ type InsertMemberParams struct {
 	Role         keypin.Role
 	Source       keypin.MemberSource
 	IssuerRole   keypin.Role
+	IssuerToldAt *column.Time
 	LastActiveAt *column.Time
 	CreatedAt    column.Time
 	RemovedAt    *column.Time
@@ -59,6 +60,7 @@ func (q *Queries) InsertMember(ctx context.Context, arg InsertMemberParams) erro
 		arg.Role,
 		arg.Source,
 		arg.IssuerRole,
+		arg.IssuerToldAt,
 		arg.LastActiveAt,
 		arg.CreatedAt,
 		arg.RemovedAt,
@@ -67,7 +69,7 @@ func (q *Queries) InsertMember(ctx context.Context, arg InsertMemberParams) erro
 }
 
 const member = `-- name: Member :one
-SELECT id, workspace_id, user_id, role, source, issuer_role, last_active_at, created_at, removed_at FROM members WHERE workspace_id = ?1 AND user_id = ?2
+SELECT id, workspace_id, user_id, role, source, issuer_role, issuer_told_at, last_active_at, created_at, removed_at FROM members WHERE workspace_id = ?1 AND user_id = ?2
 `
 
 type MemberParams struct {
@@ -85,6 +87,7 @@ func (q *Queries) Member(ctx context.Context, arg MemberParams) (Member, error) 
 		&i.Role,
 		&i.Source,
 		&i.IssuerRole,
+		&i.IssuerToldAt,
 		&i.LastActiveAt,
 		&i.CreatedAt,
 		&i.RemovedAt,
@@ -93,7 +96,7 @@ func (q *Queries) Member(ctx context.Context, arg MemberParams) (Member, error) 
 }
 
 const memberByID = `-- name: MemberByID :one
-SELECT m.id, m.workspace_id, m.user_id, m.role, m.source, m.issuer_role, m.last_active_at, m.created_at, m.removed_at, u.id, u.issuer, u.subject, u.email, u.first_name, u.last_name, u.image_url, u.created_at FROM members AS m JOIN users AS u ON u.id = m.user_id
+SELECT m.id, m.workspace_id, m.user_id, m.role, m.source, m.issuer_role, m.issuer_told_at, m.last_active_at, m.created_at, m.removed_at, u.id, u.issuer, u.subject, u.email, u.first_name, u.last_name, u.image_url, u.created_at FROM members AS m JOIN users AS u ON u.id = m.user_id
 WHERE m.workspace_id = ?1 AND m.id = ?2 AND m.removed_at IS NULL
 `
 
@@ -117,6 +120,7 @@ func (q *Queries) MemberByID(ctx context.Context, arg MemberByIDParams) (MemberB
 		&i.Member.Role,
 		&i.Member.Source,
 		&i.Member.IssuerRole,
+		&i.Member.IssuerToldAt,
 		&i.Member.LastActiveAt,
 		&i.Member.CreatedAt,
 		&i.Member.RemovedAt,
@@ -133,7 +137,7 @@ func (q *Queries) MemberByID(ctx context.Context, arg MemberByIDParams) (MemberB
 }
 
 const members = `-- name: Members :many
-SELECT m.id, m.workspace_id, m.user_id, m.role, m.source, m.issuer_role, m.last_active_at, m.created_at, m.removed_at, u.id, u.issuer, u.subject, u.email, u.first_name, u.last_name, u.image_url, u.created_at FROM members AS m JOIN users AS u ON u.id = m.user_id
+SELECT m.id, m.workspace_id, m.user_id, m.role, m.source, m.issuer_role, m.issuer_told_at, m.last_active_at, m.created_at, m.removed_at, u.id, u.issuer, u.subject, u.email, u.first_name, u.last_name, u.image_url, u.created_at FROM members AS m JOIN users AS u ON u.id = m.user_id
 WHERE m.workspace_id = ?1 AND m.removed_at IS NULL
 ORDER BY m.created_at, m.id LIMIT ?3 OFFSET ?2
 `
@@ -165,6 +169,7 @@ func (q *Queries) Members(ctx context.Context, arg MembersParams) ([]MembersRow,
 			&i.Member.Role,
 			&i.Member.Source,
 			&i.Member.IssuerRole,
+			&i.Member.IssuerToldAt,
 			&i.Member.LastActiveAt,
 			&i.Member.CreatedAt,
 			&i.Member.RemovedAt,
@@ -191,14 +196,16 @@ func (q *Queries) Members(ctx context.Context, arg MembersParams) ([]MembersRow,
 }
 
 const updateMember = `-- name: UpdateMember :execrows
-UPDATE members SET role = ?1, source = ?2, issuer_role = ?3, last_active_at = ?4, removed_at = ?5
-WHERE workspace_id = ?6 AND id = ?7
+UPDATE members SET role = ?1, source = ?2, issuer_role = ?3, issuer_told_at = ?4,
+    last_active_at = ?5, removed_at = ?6
+WHERE workspace_id = ?7 AND id = ?8
 `
 
 type UpdateMemberParams struct {
 	Role         keypin.Role
 	Source       keypin.MemberSource
 	IssuerRole   keypin.Role
+	IssuerToldAt *column.Time
 	LastActiveAt *column.Time
 	RemovedAt    *column.Time
 	WorkspaceID  column.ID
@@ -210,6 +217,7 @@ func (q *Queries) UpdateMember(ctx context.Context, arg UpdateMemberParams) (int
 		arg.Role,
 		arg.Source,
 		arg.IssuerRole,
+		arg.IssuerToldAt,
 		arg.LastActiveAt,
 		arg.RemovedAt,
 		arg.WorkspaceID,

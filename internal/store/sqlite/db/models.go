@@ -82,6 +82,7 @@ type Member struct {
 	Role         keypin.Role
 	Source       keypin.MemberSource
 	IssuerRole   keypin.Role
+	IssuerToldAt *column.Time
 	LastActiveAt *column.Time
 	CreatedAt    column.Time
 	RemovedAt    *column.Time

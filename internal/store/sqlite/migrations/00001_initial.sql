@@ -42,6 +42,7 @@ CREATE TABLE members (
     role           TEXT    NOT NULL,
     source         TEXT    NOT NULL,
     issuer_role    TEXT    NOT NULL,
+    issuer_told_at INTEGER,
     last_active_at INTEGER,
     created_at     INTEGER NOT NULL,
     removed_at     INTEGER,
@@ -64,8 +65,11 @@ CREATE TABLE invites (
 ) STRICT;
 CREATE INDEX invites_pending ON invites (workspace_id, created_at, id) WHERE accepted_at IS NULL AND revoked_at IS NULL;
 
+-- A key whose revoke_at is not after its updated_at is revoked at any instant: it was
+-- revoked by that change, and a clock that is set back revives nothing.
 -- lapses_at is the instant from which an active key is usable no more: the earlier
--- of expires_at and revoke_at; NULL when it has neither, or is suspended.
+-- of expires_at and revoke_at; NULL when it has neither, is suspended, or is revoked
+-- at any instant.
 -- ended says that the key was not usable when that was last judged: at its last
 -- change, or since. It makes the halves of the list two ranges of an index;
 -- keyquery.go corrects it for the keys that have lapsed between then and the instant
@@ -95,8 +99,10 @@ CREATE TABLE api_keys (
     created_at   INTEGER NOT NULL,
     updated_at   INTEGER NOT NULL,
     version      INTEGER NOT NULL,
-    lapses_at    INTEGER CHECK (lapses_at IS CASE WHEN active = 1 THEN coalesce(min(expires_at, revoke_at), expires_at, revoke_at) END),
-    ended        INTEGER NOT NULL CHECK (CASE ended WHEN 0 THEN active = 1 WHEN 1 THEN active = 0 OR lapses_at IS NOT NULL ELSE 0 END)
+    lapses_at    INTEGER CHECK (lapses_at IS CASE WHEN active = 1 AND coalesce(revoke_at > updated_at, 1)
+                                THEN coalesce(min(expires_at, revoke_at), expires_at, revoke_at) END),
+    ended        INTEGER NOT NULL CHECK (CASE ended WHEN 0 THEN active = 1 AND coalesce(revoke_at > updated_at, 1)
+                                         WHEN 1 THEN active = 0 OR lapses_at IS NOT NULL OR revoke_at <= updated_at ELSE 0 END)
 ) STRICT;
 CREATE INDEX keys_listed ON api_keys (workspace_id, ended, created_at, id, lapses_at);
 CREATE INDEX keys_lapsing ON api_keys (workspace_id, ended, lapses_at) WHERE lapses_at IS NOT NULL;

@@ -17,9 +17,10 @@ SELECT count(*) FROM members WHERE workspace_id = @workspace_id AND removed_at I
 SELECT count(*) FROM members WHERE workspace_id = @workspace_id AND removed_at IS NULL AND role = 'admin';
 
 -- name: InsertMember :exec
-INSERT INTO members (id, workspace_id, user_id, role, source, issuer_role, last_active_at, created_at, removed_at)
-VALUES (@id, @workspace_id, @user_id, @role, @source, @issuer_role, @last_active_at, @created_at, @removed_at);
+INSERT INTO members (id, workspace_id, user_id, role, source, issuer_role, issuer_told_at, last_active_at, created_at, removed_at)
+VALUES (@id, @workspace_id, @user_id, @role, @source, @issuer_role, @issuer_told_at, @last_active_at, @created_at, @removed_at);
 
 -- name: UpdateMember :execrows
-UPDATE members SET role = @role, source = @source, issuer_role = @issuer_role, last_active_at = @last_active_at, removed_at = @removed_at
+UPDATE members SET role = @role, source = @source, issuer_role = @issuer_role, issuer_told_at = @issuer_told_at,
+    last_active_at = @last_active_at, removed_at = @removed_at
 WHERE workspace_id = @workspace_id AND id = @id;
