@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -114,6 +115,12 @@ func (a *App) openSessions(ctx context.Context, open *closers) (*authn.Verifier,
 	verifier, err := authn.New(options)
 	if err != nil {
 		return nil, nil, err
+	}
+	for i, issuer := range a.config.Issuers {
+		if len(issuer.AuthorizedParties)+len(issuer.Audiences) == 0 {
+			a.options.Logger.Warn("sessions that this issuer made for any application are accepted; name yours in authorized_parties or audiences",
+				slog.String("setting", fmt.Sprintf("issuers[%d]", i)), slog.String("issuer", issuer.Issuer))
+		}
 	}
 	verifier.Start(context.WithoutCancel(ctx)) // Close ends it, after the drain
 	open.add(func() error { verifier.Close(); return nil })
