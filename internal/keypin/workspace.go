@@ -85,9 +85,9 @@ type Member struct {
 	// IssuerRole is the role that the issuer last told for a MemberIssuer; the
 	// Role follows it when it changes, and is ours to change in between.
 	IssuerRole Role
-	// IssuerToldAt is when the issuer told IssuerRole: the iat of the newest token that
-	// named the organisation. An older token says nothing about the role any more. nil
-	// while no token ever named it.
+	// IssuerToldAt is when the role was last settled: the iat of the token that told
+	// IssuerRole, or a later change or removal made here. A token not issued after it says
+	// nothing about the role. nil while no token ever told one.
 	IssuerToldAt *time.Time
 	LastActiveAt *time.Time
 	CreatedAt    time.Time
