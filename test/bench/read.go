@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"github.com/keypin/keypin/internal/keypin"
+)
+
+const (
+	readTurn   = 250 * time.Millisecond
+	slowRounds = 3 // of what looks at every key
+	verifyTurn = time.Second
+)
+
+// reads compares two servers, one with few keys and one with many, in one workspace
+// each, and then measures verifications at the latter.
+func (b *bench) reads(ctx context.Context) (rows []row, err error) {
+	few, err := b.serve(ctx, "few")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, few.stop()) }()
+	many, err := b.serve(ctx, "many")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, many.stop()) }()
+	fewIDs, err := few.seed(ctx, fewKeys)
+	if err != nil {
+		return nil, fmt.Errorf("seeding: %w", err)
+	}
+	began := time.Now()
+	b.say("seeding %d keys", b.manyKeys)
+	manyIDs, err := many.seed(ctx, b.manyKeys)
+	if err != nil {
+		return nil, fmt.Errorf("seeding: %w", err)
+	}
+	b.say("seeded in %.0f s", time.Since(began).Seconds())
+	if b.wants("read") {
+		if rows, err = b.lists(ctx, few, many, fewIDs, manyIDs); err != nil {
+			return nil, err
+		}
+	}
+	if b.wants("verify") {
+		verified, err := b.verifications(ctx, many)
+		return append(rows, verified...), err
+	}
+	return rows, nil
+}
+
+// question is a read that both servers are asked.
+type question struct {
+	what string
+	aim  aim
+	slow bool // it looks at every key, so that many keys cannot but take longer
+	// ask makes the requests to a server with the keys ids.
+	ask func(s *server, ids []keypin.ID) []request
+}
+
+func questions() []question {
+	list := func(query string) func(*server, []keypin.ID) []request {
+		return func(s *server, _ []keypin.ID) []request {
+			return []request{s.request(http.MethodGet, "/api/v1/api-keys"+query, "")}
+		}
+	}
+	return []question{
+		{what: "get", aim: atMost(1.2), ask: someGets},
+		{what: "list, first page of 50", aim: atMost(1.5), ask: list("")},
+		{what: "list, last page of 50", ask: func(s *server, ids []keypin.ID) []request {
+			return list(fmt.Sprintf("?offset=%d", len(ids)/10*8-50))(s, ids) // eight of ten are usable
+		}},
+		{what: "list, page in the middle, 25 keys", ask: func(s *server, ids []keypin.ID) []request {
+			return list(fmt.Sprintf("?limit=25&offset=%d", len(ids)/10*4))(s, ids)
+		}},
+		{what: "list, `status=revoked`, first 10", ask: list("?status=revoked&limit=10")},
+		{what: "list, `key_type=test`, first 10", slow: true, ask: list("?key_type=test&limit=10")},
+		{what: "list, `scope=workflows:run`, first 5", slow: true, ask: list("?scope=workflows:run&limit=5")},
+		{what: "list, `q=` a tenth of the names, first 5", slow: true, ask: list("?q=deploy&limit=5")},
+		{what: "list, `q=` one name", slow: true, ask: list("?q=deploy+0000093")},
+	}
+}
+
+// someGets asks for keys drawn from all.
+func someGets(s *server, ids []keypin.ID) []request {
+	requests := make([]request, 5000)
+	for i := range requests {
+		id := ids[rand.IntN(len(ids))] //nolint:gosec // a draw for a measurement
+		requests[i] = s.request(http.MethodGet, "/api/v1/api-keys/"+id.String(), "")
+	}
+	return requests
+}
+
+func (b *bench) lists(ctx context.Context, few, many *server, fewIDs, manyIDs []keypin.ID) (rows []row, err error) {
+	for _, q := range questions() {
+		b.say("measuring %s", q.what)
+		rounds := 2*b.rounds - 1
+		if q.slow {
+			rounds = min(slowRounds, b.rounds)
+		}
+		samples, err := turns(ctx, rounds, readTurn,
+			few.requests(1, http.StatusOK, q.ask(few, fewIDs)...), many.requests(1, http.StatusOK, q.ask(many, manyIDs)...))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", q.what, err)
+		}
+		rows = append(rows, row{
+			what:    q.what,
+			figure:  fmt.Sprintf("%s with %s keys", milliseconds(median(samples[1], p50)), grouped(len(manyIDs))),
+			against: fmt.Sprintf("%s with %s", milliseconds(median(samples[0], p50)), grouped(len(fewIDs))),
+			ratio:   ratioOf(samples[1], samples[0], p50),
+			aim:     q.aim,
+		})
+	}
+	return rows, nil
+}
+
+// verifications measures the public verify call, as a session and as a key, next to
+// the cheapest request there is.
+func (b *bench) verifications(ctx context.Context, s *server) (rows []row, err error) {
+	b.say("measuring verifications")
+	asker, err := s.create(ctx, `{"name":"Gateway","scopes":["api-keys:verify"]}`)
+	if err != nil {
+		return nil, err
+	}
+	var bodies []string
+	for range 200 {
+		k, err := s.create(ctx, `{"name":"Presented","scopes":["workflows:read","voices:read"]}`)
+		if err != nil {
+			return nil, err
+		}
+		bodies = append(bodies, fmt.Sprintf(`{"key":%q,"scopes":["workflows:read"],"client_ip":"192.0.2.1"}`, k.Secret))
+	}
+	as := func(token string) []request {
+		requests := make([]request, len(bodies))
+		for i, body := range bodies {
+			requests[i] = s.requestAs(token, http.MethodPost, "/api/v1/api-keys/verify", body)
+		}
+		return requests
+	}
+	if err := s.accepts(ctx, as(s.token)[0], as(asker.Secret)[0]); err != nil {
+		return nil, err
+	}
+	health := s.request(http.MethodGet, "/health", "")
+	for _, clients := range []int{1, manyAtOnce} {
+		samples, err := turns(ctx, b.rounds, verifyTurn, s.requests(clients, http.StatusOK, health),
+			s.requests(clients, http.StatusOK, as(s.token)...), s.requests(clients, http.StatusOK, as(asker.Secret)...))
+		if err != nil {
+			return nil, err
+		}
+		for i, by := range []string{"a session", "a key"} {
+			rows = append(rows, row{
+				what:    fmt.Sprintf("verify, asked by %s, %s", by, counted(clients)),
+				figure:  throughput(samples[1+i]),
+				against: "`GET /health`: " + throughput(samples[0]),
+				ratio:   ratioOf(samples[1+i], samples[0], rate),
+			})
+		}
+	}
+	return rows, nil
+}
+
+// accepts makes sure that what is measured is an acceptance.
+func (s *server) accepts(ctx context.Context, requests ...request) error {
+	for _, r := range requests {
+		var outcome struct {
+			Valid bool   `json:"valid"`
+			Code  string `json:"code"`
+		}
+		if err := s.ask(ctx, r, http.StatusOK, &outcome); err != nil {
+			return err
+		}
+		if !outcome.Valid {
+			return fmt.Errorf("verify answers %s", outcome.Code)
+		}
+	}
+	return nil
+}
