@@ -12,17 +12,25 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/keypin/keypin/internal/keypin"
 )
+
+// requestTimeout bounds the work for one request, such as a search through a million
+// keys. It is shorter than the time that the server gives an answer, so that the 503
+// still arrives.
+const requestTimeout = 25 * time.Second
 
 // serve is what every request passes, outermost first: request id, log and
 // metrics, panics, headers, CORS, the SDK floor, the mux.
 func (a *API) serve(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := &exchange{clock: a.Clock, start: a.Clock(), header: w.Header(), clientIP: clientAddr(r, a.TrustedProxies), route: "unmatched"}
-		x.request = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
+		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), exchangeKey{}, x), requestTimeout)
+		defer cancel()
+		x.request = r.WithContext(ctx)
 		rec := &recorder{ResponseWriter: w}
 		defer a.finish(x, rec)
 		x.id = a.requestID(r)
