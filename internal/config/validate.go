@@ -55,11 +55,11 @@ func (c *Config) checkListeners(p *Problems) {
 		p.add("data_listen", "is "+shown(c.DataListen), right+`; "" turns the data listener off`)
 	}
 	if dataFits && c.DataListen == c.Listen && !strings.HasSuffix(c.Listen, ":0") {
-		p.add("data_listen", "is the public listener's address", "must be another one: it answers for all workspaces")
+		p.add("data_listen", "is the public listener's address", "must be another one: it is for your own machines, not for callers")
 	}
 	if c.DataListen != "" && dataFits && !Loopback(c.DataListen) && c.DataToken.IsZero() {
 		p.add("data_token", "is not set, and "+shown(c.DataListen)+" can be reached from other machines",
-			"must be set, or data_listen be a loopback address: that listener answers for all workspaces")
+			"must be set, or data_listen be a loopback address: that listener tells of the whole service")
 	}
 	if t := c.DataToken; !t.IsZero() && (len(t.Reveal()) < minDataTokenChars || !tokenForm.MatchString(t.Reveal())) {
 		p.add("data_token", "is too short or holds characters that a bearer token cannot",

@@ -42,7 +42,7 @@ func (a *API) authenticateKey(x *exchange, secret keypin.Secret) error {
 		return err
 	}
 	key := outcome.Key
-	x.principal = &keypin.Principal{Kind: keypin.AuthAPIKey, Key: key, RateLimit: outcome.RateLimit}
+	x.principal = &keypin.Principal{Kind: keypin.AuthAPIKey, Key: key}
 	if key.CreatedBy != nil {
 		x.principal.UserID = *key.CreatedBy
 	}

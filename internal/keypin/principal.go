@@ -48,9 +48,6 @@ type Principal struct {
 	Key *APIKey
 	// Identity is the session's, nil for a key.
 	Identity *Identity
-	// RateLimit is the state of the calling key's limit after this request, nil for
-	// a session and for a key without a limit.
-	RateLimit *RateLimit
 }
 
 // Origin is where a request came from, for the audit row.

@@ -1,9 +1,9 @@
 // Package verify is the data plane: it decides whether a presented key may be used
 // now, for these scopes, from this address. Every door (the public verify call, API
-// keys as callers, the data listener) asks the same Service.
+// keys as callers) asks the same Service.
 //
 // The decision is one pure function, decide, of the key's record, the request, the
-// limiter's answer and the time. Its order is the contract's: malformed, not_found,
+// limiter's answer and the time. Its order is the API's: malformed, not_found,
 // revoked, inactive, expired, ip_not_allowed, insufficient_scope, rate_limited,
 // quota_exceeded. The limiter is asked only once everything before it has passed, so
 // that a refusal before rate_limited spends nothing.

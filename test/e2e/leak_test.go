@@ -192,7 +192,7 @@ func dressed(v string) []string {
 		"X-Forwarded-For: fe80::1%" + v, "Origin: " + v}
 }
 
-// Every error of the contract happens to a request that is full of secrets.
+// Every error of the API happens to a request that is full of secrets.
 func TestLeakNoErrorTellsASecret(t *testing.T) {
 	s := start(t, leaky, func(c *config.Config) { c.Log.Format = "text" })
 	doc := readDocument(t, s)
