@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -30,6 +31,7 @@ type App struct {
 	metrics *telemetry.Metrics
 
 	store        keypin.Store
+	dataVerify   http.Handler // answers checks on the data listener
 	public, data net.Listener // data is nil when it is off; both are set before ready closes
 	ready        chan struct{}
 	draining     atomic.Bool

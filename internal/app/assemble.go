@@ -16,6 +16,7 @@ import (
 	"github.com/keypin/keypin/internal/keypin"
 	"github.com/keypin/keypin/internal/ratelimit"
 	"github.com/keypin/keypin/internal/store/sqlite"
+	"github.com/keypin/keypin/internal/telemetry"
 	"github.com/keypin/keypin/internal/verify"
 )
 
@@ -35,18 +36,18 @@ func (a *App) assemble(ctx context.Context, open *closers) (http.Handler, error)
 	if err != nil {
 		return nil, err
 	}
-	var defaultLimit *int
-	if c.DefaultRateLimitPerMin > 0 {
-		defaultLimit = &c.DefaultRateLimitPerMin
+	cache, feed, err := a.makeCache(store)
+	if err != nil {
+		return nil, err
 	}
-	return httpapi.New(httpapi.Options{
+	api := httpapi.New(httpapi.Options{
 		Admin: admin.New(admin.Options{
-			Store: store, Registry: registry, Invalidator: noCache{}, Clock: o.Clock, Random: o.Random,
+			Store: store, Registry: registry, Invalidator: invalidators{cache, feed}, Clock: o.Clock, Random: o.Random,
 			Brand: c.KeyBrand, DefaultRateLimit: c.DefaultRateLimitPerMin,
 		}),
 		Keys: verify.New(verify.Options{
-			Keys: store, Limiter: ratelimit.NewMemory(o.Clock()), Clock: o.Clock,
-			DefaultRateLimit: defaultLimit, LastUsed: a.startLastUsed(store, open),
+			Keys: cache, Limiter: ratelimit.NewMemory(o.Clock()),
+			DefaultRateLimit: c.DefaultRateLimitPerMin, LastUsed: a.startLastUsed(store, open),
 		}),
 		Sessions:       sessions,
 		Registry:       registry,
@@ -61,7 +62,27 @@ func (a *App) assemble(ctx context.Context, open *closers) (http.Handler, error)
 		TrustedProxies: c.TrustedProxies,
 		AllowedOrigins: c.CORS.AllowedOrigins,
 		MinSDKVersion:  c.MinSDKVersion,
-	}), nil
+	})
+	a.dataVerify = api.DataVerify()
+	return api, nil
+}
+
+// makeCache makes the cache of keys, and the feed that caches elsewhere follow. One node
+// on SQLite makes every change itself, so they are always fresh.
+func (a *App) makeCache(store keypin.Store) (*verify.Cache, *verify.Feed, error) {
+	cache, err := verify.NewCache(verify.CacheOptions{
+		Source: store, Freshness: verify.AlwaysFresh{}, Clock: a.options.Clock,
+		MaxBytes: uint64(a.config.Cache.MaxBytes), ServeStale: a.config.Cache.ServeStale,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	a.metrics.WatchCache(func() telemetry.Cache {
+		s := cache.Stats()
+		return telemetry.Cache{Keys: s.Keys, Bytes: s.Bytes, Missing: s.Missing, Loads: s.Loads, Stale: s.Stale}
+	})
+	feed, err := verify.NewFeed(a.options.Clock, a.options.Random, verify.AlwaysFresh{})
+	return cache, feed, err
 }
 
 // openStore opens the database, made and migrated where needed.
@@ -152,9 +173,22 @@ func (a *App) isReady(ctx context.Context) error {
 	return a.store.Ping(ctx)
 }
 
-// noCache is the keypin.Invalidator of a service whose checks all read the store:
-// a change holds for them from its commit on, and there is nothing to drop.
-type noCache struct{}
+// invalidators are told of changes one after another: first the cache that answers,
+// then the feed, so that who hears of a change and asks again is answered by it.
+type invalidators []keypin.Invalidator
 
-func (noCache) InvalidateKeys(context.Context, []keypin.KeyHash) error { return nil }
-func (noCache) InvalidateWorkspace(context.Context, keypin.ID) error   { return nil }
+func (all invalidators) InvalidateKeys(ctx context.Context, hashes []keypin.KeyHash) error {
+	var errs []error
+	for _, i := range all {
+		errs = append(errs, i.InvalidateKeys(ctx, hashes))
+	}
+	return errors.Join(errs...)
+}
+
+func (all invalidators) InvalidateWorkspace(ctx context.Context, workspace keypin.ID) error {
+	var errs []error
+	for _, i := range all {
+		errs = append(errs, i.InvalidateWorkspace(ctx, workspace))
+	}
+	return errors.Join(errs...)
+}

@@ -26,6 +26,7 @@ func (a *App) dataHandler() http.Handler {
 		}
 		a.probe(w, http.StatusOK, "ok")
 	})
+	mux.Handle("POST /api/v1/api-keys/verify", withToken(a.config.DataToken, a.dataVerify))
 	mux.Handle("GET /metrics", withToken(a.config.DataToken, a.metrics.Handler()))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")

@@ -41,6 +41,7 @@ type Config struct {
 	DefaultRateLimitPerMin int
 	// TrustedProxies are the peers whose X-Forwarded-For or Forwarded is believed.
 	TrustedProxies []netip.Prefix
+	Cache          Cache
 	CORS           CORS
 	// MinSDKVersion is the oldest client version that is answered; "" = any.
 	MinSDKVersion string
@@ -49,6 +50,15 @@ type Config struct {
 	Shutdown      Shutdown
 
 	sources map[string]string
+}
+
+// Cache says how keys are remembered between checks.
+type Cache struct {
+	// MaxBytes bounds what the keys take in memory, about.
+	MaxBytes int
+	// ServeStale lets keys be judged by what is remembered while the database is down
+	// and changes may have been missed, for so long; 0 = never.
+	ServeStale time.Duration
 }
 
 // CORS says which web pages may read the answers.
@@ -91,6 +101,7 @@ func Default() *Config {
 		DataDir:    "./data",
 		Scopes:     keypin.DefaultScopes(),
 		KeyBrand:   "op",
+		Cache:      Cache{MaxBytes: 384 << 20},
 		Log:        Log{Format: "json", Level: "info"},
 		Server: Server{
 			ReadHeaderTimeout: 5 * time.Second,

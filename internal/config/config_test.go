@@ -156,6 +156,7 @@ scopes:
 key_brand: acme
 default_rate_limit_per_min: 600
 trusted_proxies: [10.0.0.0/8, "::1"]
+cache: {max_bytes: 67108864, serve_stale: 30s}
 cors:
   allowed_origins: [https://app.example.com]
 min_sdk_version: 0.7.0
@@ -185,6 +186,7 @@ func fullConfig() *config.Config {
 		KeyBrand:               "acme",
 		DefaultRateLimitPerMin: 600,
 		TrustedProxies:         []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")},
+		Cache:                  config.Cache{MaxBytes: 64 << 20, ServeStale: 30 * time.Second},
 		CORS:                   config.CORS{AllowedOrigins: []string{"https://app.example.com"}},
 		MinSDKVersion:          "0.7.0",
 		Log:                    config.Log{Format: "text", Level: "debug"},
@@ -219,6 +221,7 @@ func TestEverySettingCanBeSetInTheEnvironment(t *testing.T) {
 			`{"issuer":"https://id.example.com/","kind":"oidc","jwks_url":"https://id.example.com/keys","audiences":["keypin","other"],"algorithms":["ES256"]}]`,
 		`KEYPIN_SCOPES=[{"name":"invoices:read","description":"Read invoices."}]`,
 		"KEYPIN_KEY_BRAND=acme", "KEYPIN_DEFAULT_RATE_LIMIT_PER_MIN=600", "KEYPIN_TRUSTED_PROXIES=10.0.0.0/8, ::1",
+		"KEYPIN_CACHE_MAX_BYTES=67108864", "KEYPIN_CACHE_SERVE_STALE=30s",
 		"KEYPIN_CORS_ALLOWED_ORIGINS=https://app.example.com", "KEYPIN_MIN_SDK_VERSION=0.7.0",
 		"KEYPIN_LOG_FORMAT=text", "KEYPIN_LOG_LEVEL=debug",
 		"KEYPIN_SERVER_READ_HEADER_TIMEOUT=1s", "KEYPIN_SERVER_READ_TIMEOUT=2s", "KEYPIN_SERVER_WRITE_TIMEOUT=3s",

@@ -37,6 +37,8 @@ func settings(c *Config) []setting {
 		{"key_brand", text{&c.KeyBrand}},
 		{"default_rate_limit_per_min", whole{&c.DefaultRateLimitPerMin}},
 		{"trusted_proxies", ranges{&c.TrustedProxies}},
+		{"cache.max_bytes", whole{&c.Cache.MaxBytes}},
+		{"cache.serve_stale", duration{&c.Cache.ServeStale}},
 		{"cors.allowed_origins", texts{&c.CORS.AllowedOrigins}},
 		{"min_sdk_version", text{&c.MinSDKVersion}},
 		{"log.format", text{&c.Log.Format}},

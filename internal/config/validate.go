@@ -20,6 +20,8 @@ const (
 	minHeaderBytes    = 4 << 10
 	maxHeaderBytes    = 1 << 20
 	minDataTokenChars = 16
+	minCacheBytes     = 1 << 20
+	maxCacheBytes     = 1 << 40
 )
 
 var (
@@ -196,6 +198,7 @@ func (c *Config) checkLimits(p *Problems) {
 		value time.Duration
 		least time.Duration
 	}{
+		{"cache.serve_stale", c.Cache.ServeStale, 0},
 		{"server.read_header_timeout", c.Server.ReadHeaderTimeout, time.Millisecond},
 		{"server.read_timeout", c.Server.ReadTimeout, time.Millisecond},
 		{"server.write_timeout", c.Server.WriteTimeout, time.Millisecond},
@@ -207,6 +210,9 @@ func (c *Config) checkLimits(p *Problems) {
 		if t.value < t.least || t.value > maxTimeout {
 			p.add(t.field, "is "+t.value.String(), fmt.Sprintf("must be %s to %s", t.least, maxTimeout))
 		}
+	}
+	if n := c.Cache.MaxBytes; n < minCacheBytes || n > maxCacheBytes {
+		p.add("cache.max_bytes", "is "+shown(n), fmt.Sprintf("must be %d to %d", minCacheBytes, int64(maxCacheBytes)))
 	}
 	if n := c.Server.MaxHeaderBytes; n < minHeaderBytes || n > maxHeaderBytes {
 		p.add("server.max_header_bytes", "is "+shown(n), fmt.Sprintf("must be %d to %d", minHeaderBytes, maxHeaderBytes))

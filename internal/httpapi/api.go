@@ -1,11 +1,12 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
-	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -21,13 +22,15 @@ type API struct {
 	mux      *http.ServeMux
 	handler  http.Handler
 	document document
+
+	observePublic func(code string, took time.Duration) // counts the public listener's checks
 }
 
 // New builds the API. It panics when an operation is described wrongly, which a
 // test would have shown.
 func New(o Options) *API {
 	useOwnErrors()
-	a := &API{Options: o, mux: http.NewServeMux()}
+	a := &API{Options: o, mux: http.NewServeMux(), observePublic: o.Observer.Door("api")}
 	a.huma = humago.New(a.mux, huma.Config{
 		OpenAPI:       a.describe(),
 		Formats:       map[string]huma.Format{"application/json": {Marshal: encodeJSON, Unmarshal: json.Unmarshal}},
@@ -144,21 +147,18 @@ func (a *API) prepare(decode func(*exchange, []byte)) func(huma.Context, func(hu
 // readBody reads a body of at most maxBody bytes, which must be JSON where it is
 // wanted and is ignored elsewhere.
 func readBody(w http.ResponseWriter, r *http.Request, wanted bool) ([]byte, error) {
-	if r.ContentLength > maxBody {
-		return nil, errTooLarge()
+	var body bytes.Buffer
+	if err := readInto(&body, w, r); err != nil {
+		return nil, err
 	}
-	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
-		if len(data) >= maxBody {
-			return nil, errTooLarge()
-		}
-		return nil, &keypin.Error{Code: keypin.CodeValidation, Message: "The request is not valid.", Cause: err,
-			Details: []keypin.Detail{{Field: "body", Message: "must be sent to its end"}}}
+	if wanted && body.Len() > 0 && !isJSON(r.Header.Values("Content-Type")) {
+		return nil, errNotJSON()
 	}
-	if wanted && len(data) > 0 && !isJSON(r.Header.Values("Content-Type")) {
-		return nil, keypin.E(keypin.CodeUnsupportedMediaType, "The body must be application/json.")
-	}
-	return data, nil
+	return body.Bytes(), nil
+}
+
+func errNotJSON() error {
+	return keypin.E(keypin.CodeUnsupportedMediaType, "The body must be application/json.")
 }
 
 func errTooLarge() error {

@@ -33,19 +33,17 @@ func (a *API) authenticate(x *exchange) error {
 }
 
 func (a *API) authenticateKey(x *exchange, secret keypin.Secret) error {
-	outcome, err := a.Keys.Verify(x.ctx(), verify.Request{Secret: secret, ClientIP: x.clientIP, Cost: 1})
+	outcome, err := a.Keys.Verify(x.ctx(), &verify.Request{Secret: secret, ClientIP: x.clientIP, Cost: 1})
 	if err != nil {
 		return err
 	}
-	setRateLimit(x.header, outcome.RateLimit, x.start)
+	if outcome.Limited {
+		setRateLimit(x.header, &outcome.RateLimit, x.start)
+	}
 	if err := outcome.CallerError(); err != nil {
 		return err
 	}
-	key := outcome.Key
-	x.principal = &keypin.Principal{Kind: keypin.AuthAPIKey, Key: key}
-	if key.CreatedBy != nil {
-		x.principal.UserID = *key.CreatedBy
-	}
+	x.principal = outcome.Principal()
 	return nil
 }
 

@@ -142,9 +142,6 @@ func (p *problem) write(w http.ResponseWriter) {
 // setRateLimit sets the headers that tell a key's caller about its limit: the
 // customary three and the IETF draft's two (draft-ietf-httpapi-ratelimit-headers).
 func setRateLimit(h http.Header, rl *keypin.RateLimit, now time.Time) {
-	if rl == nil {
-		return
-	}
 	limit, remaining := strconv.Itoa(rl.Limit), strconv.Itoa(rl.Remaining)
 	h.Set("X-RateLimit-Limit", limit)
 	h.Set("X-RateLimit-Remaining", remaining)

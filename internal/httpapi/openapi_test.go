@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/keypin/keypin/internal/keypin"
+	"github.com/keypin/keypin/internal/telemetry"
 )
 
 //go:generate go test -run TestTheCommittedDocumentIsCurrent -update .
@@ -22,7 +23,7 @@ func documentOf(t *testing.T) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return New(Options{Registry: registry}).Document()
+	return New(Options{Registry: registry, Observer: telemetry.NewMetrics("test")}).Document()
 }
 
 func TestTheCommittedDocumentIsCurrent(t *testing.T) {

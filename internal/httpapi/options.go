@@ -22,7 +22,9 @@ type SessionVerifier interface {
 // never a path.
 type Observer interface {
 	ObserveRequest(route, method string, status int, took time.Duration)
-	ObserveVerification(code string)
+	// Door gives what counts the checks that are answered at one door, by outcome or
+	// error code. It is asked once for each door.
+	Door(name string) func(code string, took time.Duration)
 }
 
 // Options are what New joins together. Every field without a default is needed.

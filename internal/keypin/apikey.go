@@ -88,13 +88,28 @@ const (
 //
 // A key that was revoked by its last change, not by the end of a grace, is revoked
 // at any now: a clock that is set back, or another node's slow one, revives nothing.
-func (k *APIKey) State(now time.Time) KeyState {
+func (k *APIKey) State(now time.Time) KeyState { return k.Life().State(now) }
+
+// Life is the part of a key that its state depends on.
+type Life struct {
+	Active              bool
+	RevokeAt, ExpiresAt *time.Time
+	UpdatedAt           time.Time
+}
+
+// Life is the part that State looks at.
+func (k *APIKey) Life() Life {
+	return Life{Active: k.Active, RevokeAt: k.RevokeAt, ExpiresAt: k.ExpiresAt, UpdatedAt: k.UpdatedAt}
+}
+
+// State is what APIKey.State says.
+func (l Life) State(now time.Time) KeyState {
 	switch {
-	case k.RevokeAt != nil && (!k.RevokeAt.After(now) || !k.RevokeAt.After(k.UpdatedAt)):
+	case l.RevokeAt != nil && (!l.RevokeAt.After(now) || !l.RevokeAt.After(l.UpdatedAt)):
 		return KeyRevoked
-	case !k.Active:
+	case !l.Active:
 		return KeySuspended
-	case k.ExpiresAt != nil && !k.ExpiresAt.After(now):
+	case l.ExpiresAt != nil && !l.ExpiresAt.After(now):
 		return KeyExpired
 	default:
 		return KeyUsable
@@ -104,20 +119,23 @@ func (k *APIKey) State(now time.Time) KeyState {
 // Preview shows which key it is without showing the key.
 func (k *APIKey) Preview() string { return k.Prefix + "-xxxxxx-" + k.Suffix }
 
-// AllowsIP reports whether the key may be used from ip. An empty list allows any
-// address; a non-empty one allows no unknown (zero) address.
-func (k *APIKey) AllowsIP(ip netip.Addr) bool {
-	if len(k.AllowedIPs) == 0 {
+// AllowsIP reports whether a key with these allowed ranges may be used from ip. An
+// empty list allows any address; a non-empty one allows no unknown (zero) address.
+func AllowsIP(ranges []netip.Prefix, ip netip.Addr) bool {
+	if len(ranges) == 0 {
 		return true
 	}
 	ip = ip.Unmap()
-	for _, p := range k.AllowedIPs {
+	for _, p := range ranges {
 		if p.Contains(ip) {
 			return true
 		}
 	}
 	return false
 }
+
+// AllowsIP reports whether the key may be used from ip.
+func (k *APIKey) AllowsIP(ip netip.Addr) bool { return AllowsIP(k.AllowedIPs, ip) }
 
 // Bounds of a key's fields.
 const (

@@ -12,11 +12,24 @@ type RateLimit struct {
 	RetryAfter time.Duration
 }
 
+// MaxHold is how long units may be held before they are spent.
+const MaxHold = time.Second
+
+// Admission asks for units of a chain's limit.
+type Admission struct {
+	Chain ID
+	Limit int // admissions in any 60 s
+	Cost  int // units; 0 asks only for the state
+	// Hold is how much later than now the units may still be spent, 0 to MaxHold: a
+	// cache at the edge takes a few at once. They count until 60 s after that.
+	Hold time.Duration
+}
+
 // Limiter decides admissions. Implementations keep promise 2: in every window of
-// 60 s at most limit units are admitted under one chain.
+// 60 s at most limit units are admitted under one chain, whenever within their hold
+// they are spent.
 type Limiter interface {
-	// Admit asks for cost units (0 asks only for the state) under chain, whose limit
-	// is limit per minute. It is admitted wholly or not at all. An error means that
-	// nothing could be decided; its code is CodeUnavailable.
-	Admit(chain ID, limit, cost int, now time.Time) (RateLimit, bool, error)
+	// Admit admits the whole cost or nothing. An error means that nothing could be
+	// decided; its code is CodeUnavailable.
+	Admit(ask Admission, now time.Time) (RateLimit, bool, error)
 }

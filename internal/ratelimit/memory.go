@@ -53,15 +53,15 @@ func NewMemory(start time.Time) *Memory {
 }
 
 // Admit implements keypin.Limiter.
-func (m *Memory) Admit(chain keypin.ID, limit, cost int, now time.Time) (keypin.RateLimit, bool, error) {
-	hash := maphash.Bytes(m.seed, chain[:])
+func (m *Memory) Admit(ask keypin.Admission, now time.Time) (keypin.RateLimit, bool, error) {
+	hash := maphash.Bytes(m.seed, ask.Chain[:])
 	s := &m.shards[hash%shardCount]
-	d, at, sweep := s.admit(chain, now.Sub(m.start), limit, cost)
+	d, at, sweep := s.admit(ask, now.Sub(m.start))
 	if sweep >= 0 {
 		m.shards[sweep].sweep(at)
 	}
 	return keypin.RateLimit{
-		Limit:      limit,
+		Limit:      ask.Limit,
 		Remaining:  d.Remaining,
 		ResetAt:    now.Add(d.Reset).Round(0),
 		RetryAfter: d.RetryAfter,
@@ -70,21 +70,21 @@ func (m *Memory) Admit(chain keypin.ID, limit, cost int, now time.Time) (keypin.
 
 // admit decides, and tells the time that it took for now and which shard is to be
 // swept (-1 for none).
-func (s *shard) admit(chain keypin.ID, now time.Duration, limit, cost int) (d Decision, at time.Duration, sweep int) {
+func (s *shard) admit(ask keypin.Admission, now time.Duration) (d Decision, at time.Duration, sweep int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.latest = max(s.latest, now)
-	if i, ok := s.index[chain]; ok {
-		d = s.slots[i].window.Admit(s.latest, limit, cost)
+	if i, ok := s.index[ask.Chain]; ok {
+		d = s.slots[i].window.Lease(s.latest, ask.Limit, ask.Cost, ask.Hold)
 	} else {
 		var w Window
-		d = w.Admit(s.latest, limit, cost)
+		d = w.Lease(s.latest, ask.Limit, ask.Cost, ask.Hold)
 		if w.n > 0 { // one that only asks, or is refused, leaves nothing behind
 			if s.index == nil {
 				s.index = make(map[keypin.ID]int)
 			}
-			s.index[chain] = len(s.slots)
-			s.slots = append(s.slots, slot{chain, w})
+			s.index[ask.Chain] = len(s.slots)
+			s.slots = append(s.slots, slot{ask.Chain, w})
 		}
 	}
 	sweep = -1

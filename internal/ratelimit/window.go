@@ -22,8 +22,11 @@ const (
 // without any. Times are durations since any fixed instant, 0 or more, by a clock
 // that does not step. It is not safe for concurrent use.
 //
-// It holds at most 514 entries of 16 bytes, however many admissions there are:
+// It holds at most 520 entries of 16 bytes, however many admissions there are:
 // exactLimit of their own and, after the limit was raised, one for each mergeSpan.
+//
+// Entries leave in the order in which they came. One that is held leaves late, so
+// those behind it count for up to its hold too long, never too short.
 type Window struct {
 	entries []entry // a ring: oldest at head, then onwards around the end
 	head    int
@@ -36,7 +39,7 @@ type Window struct {
 // its last admission is out of the window.
 type entry struct {
 	first time.Duration
-	span  uint32 // nanoseconds, at most mergeSpan
+	span  uint32 // nanoseconds, at most mergeSpan and keypin.MaxHold together
 	count uint32 // units, at most keypin.MaxRateLimit
 }
 
@@ -60,6 +63,14 @@ type Decision struct {
 // one counts. A cost of 0 or less is always admitted and counts nothing. A limit
 // above keypin.MaxRateLimit is taken as that, one below 1 admits nothing.
 func (w *Window) Admit(now time.Duration, limit, cost int) Decision {
+	return w.Lease(now, limit, cost, 0)
+}
+
+// Lease is Admit of units that may be spent up to hold later, at most
+// keypin.MaxHold. They count until 60 s after that, so that the limit holds for the
+// instants at which they are spent.
+func (w *Window) Lease(now time.Duration, limit, cost int, hold time.Duration) Decision {
+	hold = min(max(hold, 0), keypin.MaxHold)
 	limit, cost = min(max(limit, 0), keypin.MaxRateLimit), max(cost, 0)
 	w.latest = max(w.latest, now)
 	w.expire()
@@ -68,20 +79,22 @@ func (w *Window) Admit(now time.Duration, limit, cost int) Decision {
 	d := Decision{Admitted: admitted}
 	switch {
 	case !admitted:
-		d.RetryAfter = w.retryAfter(limit, cost)
+		d.RetryAfter = min(w.retryAfter(limit, cost), windowLength)
 	case cost > 0:
-		w.add(limit, cost)
+		w.add(limit, cost, hold)
 	}
 	d.Remaining = max(limit-w.total, 0)
 	if w.n > 0 {
-		d.Reset = w.entries[w.head].leavesAt() - w.latest
+		d.Reset = min(w.entries[w.head].leavesAt()-w.latest, windowLength)
 	}
 	return d
 }
 
-// idle reports whether nothing has been asked for a whole window before now, so
-// that a zero Window would answer the same.
-func (w *Window) idle(now time.Duration) bool { return now-w.latest >= windowLength }
+// idle reports whether nothing has been asked for a whole window before now and
+// nothing is held beyond it, so that a zero Window would answer the same.
+func (w *Window) idle(now time.Duration) bool {
+	return now-w.latest >= windowLength && (w.n == 0 || w.entries[w.index(w.n-1)].leavesAt() <= now)
+}
 
 // expire drops the entries that are out of the window.
 func (w *Window) expire() {
@@ -92,8 +105,8 @@ func (w *Window) expire() {
 	}
 }
 
-// add counts cost units at w.latest.
-func (w *Window) add(limit, cost int) {
+// add counts cost units at w.latest, held for hold.
+func (w *Window) add(limit, cost int, hold time.Duration) {
 	w.total += cost
 	span := time.Duration(0)
 	if limit > exactLimit {
@@ -101,16 +114,18 @@ func (w *Window) add(limit, cost int) {
 	}
 	if w.n > 0 {
 		newest := &w.entries[w.index(w.n-1)]
-		if since := w.latest - newest.first; since <= span {
-			newest.span = uint32(since)
+		since := w.latest - newest.first
+		if since <= span {
+			newest.span = max(newest.span, uint32(since+hold))
 			newest.count += uint32(cost)
 			return
 		}
+		hold = max(hold, time.Duration(newest.span)-since) // not to leave before it
 	}
 	if w.n == len(w.entries) {
 		w.grow()
 	}
-	w.entries[w.index(w.n)] = entry{first: w.latest, count: uint32(cost)}
+	w.entries[w.index(w.n)] = entry{first: w.latest, span: uint32(hold), count: uint32(cost)}
 	w.n++
 }
 

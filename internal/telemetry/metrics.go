@@ -1,9 +1,12 @@
 package telemetry
 
 import (
+	"maps"
 	"net/http"
 	"runtime"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,6 +21,7 @@ type Metrics struct {
 	requests      *prometheus.CounterVec
 	seconds       *prometheus.HistogramVec
 	verifications *prometheus.CounterVec
+	decisions     *prometheus.HistogramVec
 }
 
 // NewMetrics makes the metrics of a service of the version.
@@ -32,15 +36,19 @@ func NewMetrics(version string) *Metrics {
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"route"}),
 		verifications: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "keypin_verifications_total", Help: "Verifications answered, by outcome.",
-		}, []string{"code"}),
+			Name: "keypin_verifications_total", Help: "Checks of keys answered, by door and outcome or error code.",
+		}, []string{"door", "code"}),
+		decisions: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "keypin_verification_seconds", Help: "Time from a check's headers to its answer, by door.",
+			Buckets: []float64{.00001, .000025, .00005, .0001, .00025, .0005, .001, .0025, .005, .01, .025, .1, 1},
+		}, []string{"door"}),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "keypin_build_info", Help: "1, labelled with what is running.",
 		ConstLabels: prometheus.Labels{"version": version, "go_version": runtime.Version()},
 	})
 	build.Set(1)
-	m.registry.MustRegister(build, m.requests, m.seconds, m.verifications,
+	m.registry.MustRegister(build, m.requests, m.seconds, m.verifications, m.decisions,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -57,12 +65,59 @@ func (m *Metrics) ObserveRequest(route, method string, status int, took time.Dur
 	m.seconds.WithLabelValues(route).Observe(took.Seconds())
 }
 
-// ObserveVerification counts an answered verification by its code.
-func (m *Metrics) ObserveVerification(code string) { m.verifications.WithLabelValues(code).Inc() }
+// Door gives what counts the checks answered at one door (api, verify, forward_auth,
+// ext_authz) by outcome or error code. The counters are looked up once, because every
+// request of every protected service passes here.
+func (m *Metrics) Door(name string) func(code string, took time.Duration) {
+	seconds := m.decisions.WithLabelValues(name)
+	var adding sync.Mutex
+	var known atomic.Pointer[map[string]prometheus.Counter] // by code, of which there are a few dozen
+	known.Store(&map[string]prometheus.Counter{})
+	add := func(code string) prometheus.Counter {
+		adding.Lock()
+		defer adding.Unlock()
+		more := maps.Clone(*known.Load())
+		more[code] = m.verifications.WithLabelValues(name, code)
+		known.Store(&more)
+		return more[code]
+	}
+	return func(code string, took time.Duration) {
+		counter, ok := (*known.Load())[code]
+		if !ok {
+			counter = add(code)
+		}
+		counter.Inc()
+		seconds.Observe(took.Seconds())
+	}
+}
 
 // WatchLastUsedDropped shows the counter that read gives. Call it once.
 func (m *Metrics) WatchLastUsedDropped(read func() uint64) {
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "keypin_last_used_dropped_total", Help: "Uses of keys that last_used_at will not show, because too many waited to be written.",
 	}, func() float64 { return float64(read()) }))
+}
+
+// Cache says how the cache of keys fares.
+type Cache struct {
+	Keys, Missing int
+	Bytes         uint64
+	Loads, Stale  uint64
+}
+
+// WatchCache shows what read gives. Call it once.
+func (m *Metrics) WatchCache(read func() Cache) {
+	gauge := func(name, help string, value func(Cache) float64) {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return value(read()) }))
+	}
+	counter := func(name, help string, value func(Cache) float64) {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return value(read()) }))
+	}
+	gauge("keypin_cache_keys", "Keys in the cache.", func(c Cache) float64 { return float64(c.Keys) })
+	gauge("keypin_cache_bytes", "What the keys in the cache take, about.", func(c Cache) float64 { return float64(c.Bytes) })
+	gauge("keypin_cache_unknown", "Hashes that the cache knows to belong to no key.", func(c Cache) float64 { return float64(c.Missing) })
+	counter("keypin_cache_loads_total", "Look-ups of keys in the database, because the cache did not know or could not be trusted.",
+		func(c Cache) float64 { return float64(c.Loads) })
+	counter("keypin_cache_stale_answers_total", "Checks answered by what the cache held while the database was down; see cache.serve_stale.",
+		func(c Cache) float64 { return float64(c.Stale) })
 }

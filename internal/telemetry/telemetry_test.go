@@ -100,7 +100,7 @@ func TestTheMetricsAreServed(t *testing.T) {
 	t.Parallel()
 	m := telemetry.NewMetrics("1.2.3")
 	m.ObserveRequest("/api/v1/api-keys/{key_id}", "GET", 200, 3*time.Millisecond)
-	m.ObserveVerification("valid")
+	m.Door("verify")("valid", 30*time.Microsecond)
 	m.WatchLastUsedDropped(func() uint64 { return 2 })
 	w := httptest.NewRecorder()
 	m.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
@@ -108,7 +108,7 @@ func TestTheMetricsAreServed(t *testing.T) {
 		`keypin_build_info{go_version="go`, `version="1.2.3"} 1`,
 		`keypin_http_requests_total{method="GET",route="/api/v1/api-keys/{key_id}",status="200"} 1`,
 		`keypin_http_request_seconds_bucket{route="/api/v1/api-keys/{key_id}",le="0.005"} 1`,
-		`keypin_verifications_total{code="valid"} 1`, `keypin_last_used_dropped_total 2`,
+		`keypin_verifications_total{code="valid",door="verify"} 1`, `keypin_last_used_dropped_total 2`,
 		`go_goroutines `, `process_start_time_seconds `,
 	} {
 		if !strings.Contains(w.Body.String(), line) {

@@ -28,36 +28,43 @@ const (
 // Outcome is the answer to a check.
 type Outcome struct {
 	Code Code
-	// Key is the key's record, nil for malformed and not_found. It is shared with
-	// other requests and must not be changed.
-	Key *keypin.APIKey
-	// RateLimit is the state of the key's limit; nil when it has none, or was refused
-	// before the limit was asked.
-	RateLimit *keypin.RateLimit
+	// Key is the key, nil for malformed and not_found.
+	Key *Key
+	// RateLimit is the state of the key's limit, where Limited.
+	RateLimit keypin.RateLimit
+	// Limited says that the limit was asked: not of a key that has none, or that was
+	// refused before.
+	Limited bool
 	// Missing are the needed scopes that the key does not hold, with insufficient_scope.
 	Missing []keypin.Scope
+	// Stale is more than 0 when the answer rests on what was remembered of the key, and
+	// not proven to be no older than Bound: how long ago that was proven last.
+	Stale time.Duration
+
+	Hash keypin.KeyHash // of the presented key; zero for malformed
 }
 
 // facts are all that a decision depends on.
 type facts struct {
 	malformed bool
-	key       *keypin.APIKey // nil when there is none
-	workspace *keypin.ID     // whose keys may be seen; nil = all
+	key       *Key       // nil when there is none
+	workspace *keypin.ID // whose keys may be seen; nil = all
 	needed    []keypin.Scope
 	clientIP  netip.Addr // zero = unknown
 	now       time.Time
-	limit     *limitAnswer // nil: the key has no limit, or it was not asked yet
+	limit     limitAnswer
 }
 
-// limitAnswer is what the limiter said.
+// limitAnswer is what the limiter said; the zero one when it was not asked.
 type limitAnswer struct {
+	asked    bool
 	state    keypin.RateLimit
 	admitted bool
 }
 
 // decide is the decision. Without a limiter's answer it says what holds when the
 // limit admits, so that it can be asked first whether to ask the limiter at all.
-func decide(f facts) Outcome {
+func decide(f *facts) Outcome {
 	switch {
 	case f.malformed:
 		return Outcome{Code: CodeMalformed}
@@ -73,25 +80,23 @@ func decide(f facts) Outcome {
 	default: // revoked, or a state that this does not know
 		return Outcome{Code: CodeRevoked, Key: f.key}
 	}
-	if !f.key.AllowsIP(f.clientIP) {
+	if !keypin.AllowsIP(f.key.AllowedIPs(), f.clientIP) {
 		return Outcome{Code: CodeIPNotAllowed, Key: f.key}
 	}
-	if missing := keypin.MissingScopes(f.key.Scopes, f.needed); len(missing) > 0 {
+	if missing := keypin.MissingScopes(f.key.Scopes.Scopes, f.needed); len(missing) > 0 {
 		return Outcome{Code: CodeInsufficientScope, Key: f.key, Missing: missing}
 	}
-	if f.limit == nil {
-		return Outcome{Code: CodeValid, Key: f.key}
+	outcome := Outcome{Code: CodeValid, Key: f.key, RateLimit: f.limit.state, Limited: f.limit.asked}
+	if f.limit.asked && !f.limit.admitted {
+		outcome.Code = CodeRateLimited
 	}
-	if !f.limit.admitted {
-		return Outcome{Code: CodeRateLimited, Key: f.key, RateLimit: &f.limit.state}
-	}
-	return Outcome{Code: CodeValid, Key: f.key, RateLimit: &f.limit.state}
+	return outcome
 }
 
 // CallerError is the answer to a caller who presented the key as its own
 // credential: nil for valid. What is wrong with a key that is not usable is not
 // told: it would help only who found or guessed it.
-func (o Outcome) CallerError() error {
+func (o *Outcome) CallerError() error {
 	switch o.Code {
 	case CodeValid:
 		return nil
@@ -112,11 +117,15 @@ func (o Outcome) CallerError() error {
 	}
 }
 
-func (o Outcome) limitError(code keypin.Code, message string) error {
+func (o *Outcome) limitError(code keypin.Code, message string) error {
 	err := keypin.E(code, message)
-	if o.RateLimit != nil {
-		err.RateLimit = o.RateLimit
+	if o.Limited {
+		state := o.RateLimit
+		err.RateLimit = &state
 		err.RetryAfter = o.RateLimit.RetryAfter
 	}
 	return err
 }
+
+// Principal is the key as a caller of the API.
+func (o *Outcome) Principal() *keypin.Principal { return o.Key.principal(o.Hash) }

@@ -2,20 +2,12 @@ package verify
 
 import (
 	"context"
-	"errors"
 	"net/netip"
 	"time"
 
 	"github.com/keypin/keypin/internal/keypin"
 	"github.com/keypin/keypin/internal/token"
 )
-
-// KeySource finds keys. A keypin.Store is one; so will be a cache in front of it.
-type KeySource interface {
-	// KeyByHash finds a key of any workspace; CodeNotFound when there is none. The
-	// key is not changed by anybody afterwards.
-	KeyByHash(ctx context.Context, hash keypin.KeyHash) (*keypin.APIKey, error)
-}
 
 // Request asks whether a key may be used.
 type Request struct {
@@ -24,16 +16,18 @@ type Request struct {
 	Needed    []keypin.Scope // all of them
 	ClientIP  netip.Addr     // zero = unknown
 	Cost      int            // units to spend of the limit; 0 only looks at it
+	// Hold is how much later than now the units may be spent, 0 to keypin.MaxHold.
+	Hold      time.Duration
+	UserAgent string // the client's; "" = unknown
 }
 
 // Options are what a Service is built of.
 type Options struct {
-	Keys    KeySource
+	Keys    *Cache
 	Limiter keypin.Limiter
-	Clock   keypin.Clock
 	// DefaultRateLimit, in admissions per 60 s, holds for keys without a limit of
-	// their own; nil = none.
-	DefaultRateLimit *int
+	// their own; 0 = none.
+	DefaultRateLimit int
 	// LastUsed is told of every valid outcome; nil = nobody is.
 	LastUsed *LastUsed
 }
@@ -48,53 +42,45 @@ func New(options Options) *Service { return &Service{options: options} }
 
 // Verify decides about the key. An error means that nothing could be decided and
 // is always CodeUnavailable; nothing was spent then.
-func (s *Service) Verify(ctx context.Context, request Request) (Outcome, error) {
+func (s *Service) Verify(ctx context.Context, request *Request) (Outcome, error) {
 	f := facts{workspace: request.Workspace, needed: request.Needed, clientIP: request.ClientIP}
 	parsed, ok := token.Parse(request.Secret.Reveal())
 	if !ok {
 		f.malformed = true
-		return decide(f), nil
+		return decide(&f), nil
 	}
-	key, err := s.find(ctx, parsed.Hash)
+	found, err := s.options.Keys.Find(ctx, parsed.Hash)
 	if err != nil {
 		return Outcome{}, unavailable(err)
 	}
-	// Read after the key, so that no key is judged by a time before it was read.
-	f.key, f.now = key, s.options.Clock()
-	outcome := decide(f)
-	if outcome.Code != CodeValid {
-		return outcome, nil
-	}
-	if limit := s.limitOf(key); limit != nil {
-		state, admitted, err := s.options.Limiter.Admit(key.ChainID, *limit, request.Cost, f.now)
+	f.key, f.now = found.Key, found.At
+	outcome := decide(&f)
+	if limit := s.limitOf(outcome); limit > 0 {
+		ask := keypin.Admission{Chain: f.key.ChainID, Limit: limit, Cost: request.Cost, Hold: request.Hold}
+		f.limit.asked = true
+		f.limit.state, f.limit.admitted, err = s.options.Limiter.Admit(ask, f.now)
 		if err != nil {
 			return Outcome{}, unavailable(err)
 		}
-		f.limit = &limitAnswer{state: state, admitted: admitted}
-		outcome = decide(f)
+		outcome = decide(&f)
 	}
+	outcome.Stale, outcome.Hash = found.Stale, parsed.Hash
 	if outcome.Code == CodeValid && s.options.LastUsed != nil {
-		s.options.LastUsed.Touch(key.ID, f.now)
+		s.options.LastUsed.Touch(f.key.ID, f.now)
 	}
 	return outcome, nil
 }
 
-// find is the key with the hash, nil when there is none.
-func (s *Service) find(ctx context.Context, hash keypin.KeyHash) (*keypin.APIKey, error) {
-	key, err := s.options.Keys.KeyByHash(ctx, hash)
-	if keypin.CodeOf(err) == keypin.CodeNotFound {
-		key, err = nil, nil
-	} else if err == nil && key == nil {
-		err = errors.New("the key source returned neither a key nor an error")
+// limitOf is the limit that a key that is valid so far has still to pass; 0 = none.
+func (s *Service) limitOf(o Outcome) int {
+	switch {
+	case o.Code != CodeValid:
+		return 0
+	case o.Key.rateLimit > 0:
+		return int(o.Key.rateLimit)
+	default:
+		return s.options.DefaultRateLimit
 	}
-	return key, err
-}
-
-func (s *Service) limitOf(key *keypin.APIKey) *int {
-	if key.RateLimit != nil {
-		return key.RateLimit
-	}
-	return s.options.DefaultRateLimit
 }
 
 func unavailable(cause error) error {
