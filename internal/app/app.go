@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -31,10 +30,10 @@ type App struct {
 	metrics *telemetry.Metrics
 
 	store        keypin.Store
-	dataVerify   http.Handler // answers checks on the data listener
 	public, data net.Listener // data is nil when it is off; both are set before ready closes
 	ready        chan struct{}
 	draining     atomic.Bool
+	stopping     chan struct{}                        // closed when draining begins
 	after        func(time.Duration) <-chan time.Time // time.After outside tests
 }
 
@@ -45,11 +44,12 @@ func New(_ context.Context, c *config.Config, o Options) (*App, error) {
 		return nil, err
 	}
 	return &App{
-		config:  c,
-		options: o,
-		metrics: telemetry.NewMetrics(o.Version),
-		ready:   make(chan struct{}),
-		after:   time.After,
+		config:   c,
+		options:  o,
+		metrics:  telemetry.NewMetrics(o.Version),
+		ready:    make(chan struct{}),
+		stopping: make(chan struct{}),
+		after:    time.After,
 	}, nil
 }
 
@@ -76,11 +76,11 @@ func (a *App) Run(ctx context.Context) (err error) {
 	if err := a.listen(ctx, &open); err != nil {
 		return err
 	}
-	api, err := a.assemble(ctx, &open)
+	public, data, err := a.assemble(ctx, &open)
 	if err != nil {
 		return err
 	}
-	return a.serve(ctx, api)
+	return a.serve(ctx, public, data)
 }
 
 // listen binds the addresses first, so that a second service on the same ones ends

@@ -12,6 +12,7 @@ import (
 	"github.com/keypin/keypin/internal/admin"
 	"github.com/keypin/keypin/internal/authn"
 	"github.com/keypin/keypin/internal/config"
+	"github.com/keypin/keypin/internal/gateway"
 	"github.com/keypin/keypin/internal/httpapi"
 	"github.com/keypin/keypin/internal/keypin"
 	"github.com/keypin/keypin/internal/ratelimit"
@@ -21,34 +22,35 @@ import (
 )
 
 // assemble opens the store, joins every adapter to its port, starts what runs in the
-// background, and gives the public listener's handler.
-func (a *App) assemble(ctx context.Context, open *closers) (http.Handler, error) {
+// background, and gives the handlers of the public and of the data listener.
+func (a *App) assemble(ctx context.Context, open *closers) (public, data http.Handler, err error) {
 	c, o := a.config, a.options
 	registry, err := keypin.NewRegistry(c.Scopes)
 	if err != nil {
-		return nil, err // Validate has found none
+		return nil, nil, err // Validate has found none
 	}
 	store, err := a.openStore(ctx, open)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	sessions, jwks, err := a.openSessions(ctx, open)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	cache, feed, err := a.makeCache(store)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	checks := verify.New(verify.Options{
+		Keys: cache, Limiter: ratelimit.NewMemory(o.Clock()),
+		DefaultRateLimit: c.DefaultRateLimitPerMin, LastUsed: a.startLastUsed(store, open),
+	})
 	api := httpapi.New(httpapi.Options{
 		Admin: admin.New(admin.Options{
 			Store: store, Registry: registry, Invalidator: invalidators{cache, feed}, Clock: o.Clock, Random: o.Random,
 			Brand: c.KeyBrand, DefaultRateLimit: c.DefaultRateLimitPerMin,
 		}),
-		Keys: verify.New(verify.Options{
-			Keys: cache, Limiter: ratelimit.NewMemory(o.Clock()),
-			DefaultRateLimit: c.DefaultRateLimitPerMin, LastUsed: a.startLastUsed(store, open),
-		}),
+		Keys:           checks,
 		Sessions:       sessions,
 		Registry:       registry,
 		Clock:          o.Clock,
@@ -63,8 +65,11 @@ func (a *App) assemble(ctx context.Context, open *closers) (http.Handler, error)
 		AllowedOrigins: c.CORS.AllowedOrigins,
 		MinSDKVersion:  c.MinSDKVersion,
 	})
-	a.dataVerify = api.DataVerify()
-	return api, nil
+	doors := gateway.New(gateway.Options{
+		Keys: checks, Feed: feed, Registry: registry, Wire: api, Clock: o.Clock, Door: a.metrics.Door,
+		Stopping: a.stopping, TrustedProxies: c.TrustedProxies,
+	})
+	return api, a.dataHandler(api, doors), nil
 }
 
 // makeCache makes the cache of keys, and the feed that caches elsewhere follow. One node

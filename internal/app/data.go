@@ -1,43 +1,72 @@
 package app
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/json"
 	"net/http"
-	"path"
 	"strings"
 
+	"github.com/keypin/keypin/internal/credential"
+	"github.com/keypin/keypin/internal/gateway"
+	"github.com/keypin/keypin/internal/httpapi"
 	"github.com/keypin/keypin/internal/keypin"
 )
 
+// headerToken holds the data token on forward-auth, where Authorization is the client's.
+const headerToken = "X-Keypin-Token"
+
 // dataHandler answers on the data listener: probes for anyone who reaches it, the
 // rest for who has the data token, if one is set.
-func (a *App) dataHandler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
-		a.probe(w, http.StatusOK, "ok")
-	})
-	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, r *http.Request) {
-		if err := a.isReady(r.Context()); err != nil {
-			w.Header().Set("Retry-After", "1")
-			a.probe(w, http.StatusServiceUnavailable, "unavailable")
+func (a *App) dataHandler(api *httpapi.API, doors *gateway.Gateway) http.Handler {
+	check := a.withToken(api, "Authorization", only(api, http.MethodPost, api.DataVerify()))
+	forwardAuth := a.withToken(api, headerToken, http.HandlerFunc(doors.ForwardAuth))
+	others := map[string]http.Handler{
+		"/health":               only(api, http.MethodGet, http.HandlerFunc(a.health)),
+		"/ready":                only(api, http.MethodGet, http.HandlerFunc(a.readiness)),
+		"/metrics":              a.withToken(api, "Authorization", only(api, http.MethodGet, a.metrics.Handler())),
+		"/api/v1/invalidations": a.withToken(api, "Authorization", only(api, http.MethodGet, http.HandlerFunc(doors.Invalidations))),
+		gateway.ExtAuthzPath:    a.withToken(api, "Authorization", only(api, http.MethodPost, doors.ExtAuthz())),
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path { // the two that every request of every protected service waits for
+		case httpapi.VerifyPath:
+			check.ServeHTTP(w, r)
+			return
+		case gateway.ForwardAuthPath:
+			forwardAuth.ServeHTTP(w, r)
 			return
 		}
-		a.probe(w, http.StatusOK, "ok")
-	})
-	mux.Handle("POST /api/v1/api-keys/verify", withToken(a.config.DataToken, a.dataVerify))
-	mux.Handle("GET /metrics", withToken(a.config.DataToken, a.metrics.Handler()))
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		// The mux would redirect an unclean path, and put what was sent into the answer.
-		if path.Clean(r.URL.Path) != r.URL.Path {
-			http.Error(w, "There is nothing at this address.", http.StatusNotFound)
+		handler, ok := others[r.URL.Path]
+		if !ok {
+			api.Problem(w, r, keypin.E(keypin.CodeNotFound, "There is nothing at this address."))
 			return
 		}
-		mux.ServeHTTP(w, r)
+		handler.ServeHTTP(w, r)
 	})
+}
+
+// only refuses other methods. HEAD counts as GET.
+func only(api *httpapi.API, method string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != method && (r.Method != http.MethodHead || method != http.MethodGet) {
+			w.Header().Set("Allow", method)
+			api.Problem(w, r, keypin.E(keypin.CodeMethodNotAllowed, "This method is not allowed here; see the Allow header."))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (a *App) health(w http.ResponseWriter, _ *http.Request) { a.probe(w, http.StatusOK, "ok") }
+
+func (a *App) readiness(w http.ResponseWriter, r *http.Request) {
+	if err := a.isReady(r.Context()); err != nil {
+		w.Header().Set("Retry-After", "1")
+		a.probe(w, http.StatusServiceUnavailable, "unavailable")
+		return
+	}
+	a.probe(w, http.StatusOK, "ok")
 }
 
 func (a *App) probe(w http.ResponseWriter, status int, word string) {
@@ -47,18 +76,20 @@ func (a *App) probe(w http.ResponseWriter, status int, word string) {
 	_ = json.NewEncoder(w).Encode(map[string]string{"status": word, "version": a.options.Version})
 }
 
-// withToken lets only requests with the bearer token through; all when it is zero.
-func withToken(want keypin.Secret, next http.Handler) http.Handler {
+// withToken lets only requests with the data token in the header through, there as
+// Bearer credentials or bare; all when no token is set.
+func (a *App) withToken(api *httpapi.API, header string, next http.Handler) http.Handler {
+	want := a.config.DataToken
 	if want.IsZero() {
 		return next
 	}
-	wanted := sha256.Sum256([]byte(want.Reveal()))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-		got := sha256.Sum256([]byte(strings.TrimLeft(given, " ")))
-		if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare(got[:], wanted[:]) != 1 {
-			w.Header().Set("WWW-Authenticate", "Bearer")
-			http.Error(w, "This needs the data listener's bearer token.", http.StatusUnauthorized)
+		given := r.Header.Get(header)
+		if credential.IsBearer(given) {
+			_, given, _ = strings.Cut(given, " ")
+		}
+		if !credential.Equal(keypin.NewSecret(strings.TrimLeft(given, " ")), want) {
+			api.Problem(w, r, keypin.E(keypin.CodeUnauthorized, "This needs the data listener's token."))
 			return
 		}
 		next.ServeHTTP(w, r)

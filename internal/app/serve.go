@@ -10,11 +10,15 @@ import (
 )
 
 // serve answers requests until ctx ends or a listener fails, then drains.
-func (a *App) serve(ctx context.Context, api http.Handler) error {
-	servers := []*http.Server{a.server(api)}
+func (a *App) serve(ctx context.Context, public, data http.Handler) error {
+	servers := []*http.Server{a.server(public)}
 	listeners := []net.Listener{a.public}
 	if a.data != nil {
-		servers = append(servers, a.server(a.dataHandler()))
+		server := a.server(data)
+		server.Protocols = &http.Protocols{}
+		server.Protocols.SetHTTP1(true)
+		server.Protocols.SetUnencryptedHTTP2(true) // gRPC
+		servers = append(servers, server)
 		listeners = append(listeners, a.data)
 	}
 	ended := make(chan error, len(servers))
@@ -69,6 +73,7 @@ func (a *App) logReady() {
 // requests in flight end. The data listener, with its probes, closes last.
 func (a *App) drain(servers []*http.Server) error {
 	a.draining.Store(true)
+	close(a.stopping)
 	a.options.Logger.Info("draining", slog.Duration("delay", a.config.Shutdown.Delay), slog.Duration("grace", a.config.Shutdown.Grace))
 	for _, s := range servers {
 		s.SetKeepAlivesEnabled(false)

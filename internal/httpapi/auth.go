@@ -1,30 +1,27 @@
 package httpapi
 
 import (
-	"errors"
-	"net/http"
 	"strings"
 
+	"github.com/keypin/keypin/internal/credential"
 	"github.com/keypin/keypin/internal/keypin"
 	"github.com/keypin/keypin/internal/token"
 	"github.com/keypin/keypin/internal/verify"
 )
 
-const errNotValid = "The credentials are not valid."
-
 // authenticate finds out who calls, and spends one unit of a calling key's limit.
 func (a *API) authenticate(x *exchange) error {
-	credential, err := bearer(x.request.Header)
+	presented, err := credential.Bearer(x.request.Header)
 	if err != nil {
 		return err
 	}
-	if token.LooksLikeKey(credential) {
-		return a.authenticateKey(x, keypin.NewSecret(credential))
+	if token.LooksLikeKey(presented.Reveal()) {
+		return a.authenticateKey(x, presented)
 	}
-	if strings.Count(credential, ".") != 2 {
-		return keypin.E(keypin.CodeUnauthorized, errNotValid)
+	if strings.Count(presented.Reveal(), ".") != 2 {
+		return keypin.E(keypin.CodeUnauthorized, "The credentials are not valid.")
 	}
-	identity, err := a.Sessions.Verify(x.ctx(), credential)
+	identity, err := a.Sessions.Verify(x.ctx(), presented.Reveal())
 	if err != nil {
 		return err
 	}
@@ -38,29 +35,11 @@ func (a *API) authenticateKey(x *exchange, secret keypin.Secret) error {
 		return err
 	}
 	if outcome.Limited {
-		setRateLimit(x.header, &outcome.RateLimit, x.start)
+		a.SetRateLimit(x.header, &outcome.RateLimit, x.start)
 	}
 	if err := outcome.CallerError(); err != nil {
 		return err
 	}
 	x.principal = outcome.Principal()
 	return nil
-}
-
-// bearer reads the one Authorization header, as RFC 6750 section 2.1 has it.
-func bearer(h http.Header) (string, error) {
-	values := h.Values("Authorization")
-	if len(values) > 1 {
-		return "", keypin.Wrap(keypin.CodeUnauthorized, errNotValid, errors.New("more than one Authorization header"))
-	}
-	scheme, credential, _ := strings.Cut(strings.Join(values, ""), " ")
-	if !strings.EqualFold(scheme, "Bearer") { // another scheme is as good as none: section 3.1
-		return "", &keypin.Error{Code: keypin.CodeUnauthorized, NoCredentials: true,
-			Message: "Send a session token or an API key as Authorization: Bearer <token>."}
-	}
-	credential = strings.TrimLeft(credential, " ")
-	if credential == "" || strings.ContainsAny(credential, " \t,") {
-		return "", keypin.Wrap(keypin.CodeUnauthorized, errNotValid, errors.New("malformed Authorization header"))
-	}
-	return credential, nil
 }

@@ -56,7 +56,7 @@ var (
 func (d *dataVerify) serve(w http.ResponseWriter, r *http.Request) {
 	call, _ := d.calls.Get().(*dataCall)
 	defer d.calls.Put(call)
-	x := exchange{id: d.dataRequestID(r, call), clock: d.Clock, start: d.Clock(), request: r, header: w.Header(), route: verifyPath}
+	x := exchange{id: d.dataRequestID(r, call), clock: d.Clock, start: d.Clock(), request: r, header: w.Header(), route: VerifyPath}
 	x.header["X-Request-Id"] = []string{x.id}
 	x.header["Cache-Control"], x.header["X-Content-Type-Options"] = noStore, noSniff
 	request, err := d.read(w, &x, call)
@@ -128,7 +128,17 @@ func (d *dataVerify) dataRequestID(r *http.Request, call *dataCall) string {
 	binary.LittleEndian.PutUint64(id[8:], call.ids.Uint64())
 	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
 	var b [40]byte
-	return string(appendID(append(b[:0], "req_"...), id))
+	return string(id.AppendTo(append(b[:0], "req_"...)))
+}
+
+// Problem answers an error of another door of the data listener, and logs one that is
+// ours.
+func (a *API) Problem(w http.ResponseWriter, r *http.Request, err error) {
+	x := exchange{id: a.requestID(r), clock: a.Clock, start: a.Clock(), request: r, header: w.Header(), route: r.URL.Path}
+	x.header["X-Request-Id"] = []string{x.id}
+	p := x.problemFor(err)
+	p.write(w)
+	a.logError(&x, p.status)
 }
 
 // readInto reads a body of at most maxBody bytes.

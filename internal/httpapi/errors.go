@@ -139,17 +139,6 @@ func (p *problem) write(w http.ResponseWriter) {
 	_ = encodeJSON(w, p) // the client is gone; nobody is left to tell
 }
 
-// setRateLimit sets the headers that tell a key's caller about its limit: the
-// customary three and the IETF draft's two (draft-ietf-httpapi-ratelimit-headers).
-func setRateLimit(h http.Header, rl *keypin.RateLimit, now time.Time) {
-	limit, remaining := strconv.Itoa(rl.Limit), strconv.Itoa(rl.Remaining)
-	h.Set("X-RateLimit-Limit", limit)
-	h.Set("X-RateLimit-Remaining", remaining)
-	h.Set("X-RateLimit-Reset", strconv.FormatInt(int64(math.Ceil(float64(rl.ResetAt.UnixMilli())/1000)), 10))
-	h.Set("RateLimit-Policy", `"default";q=`+limit+`;w=60`)
-	h.Set("RateLimit", `"default";r=`+remaining+`;t=`+strconv.Itoa(max(0, seconds(rl.ResetAt.Sub(now)))))
-}
-
 var replaceHumaErrors sync.Once
 
 // useOwnErrors makes huma build our errors. Its hooks are global, so every API of

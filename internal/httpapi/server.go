@@ -15,6 +15,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/keypin/keypin/internal/clientaddr"
 	"github.com/keypin/keypin/internal/keypin"
 )
 
@@ -27,7 +28,7 @@ const requestTimeout = 25 * time.Second
 // metrics, panics, headers, CORS, the SDK floor, the mux.
 func (a *API) serve(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		x := &exchange{clock: a.Clock, start: a.Clock(), header: w.Header(), clientIP: clientAddr(r, a.TrustedProxies), route: "unmatched"}
+		x := &exchange{clock: a.Clock, start: a.Clock(), header: w.Header(), clientIP: clientaddr.Of(r, a.TrustedProxies), route: "unmatched"}
 		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), exchangeKey{}, x), requestTimeout)
 		defer cancel()
 		x.request = r.WithContext(ctx)

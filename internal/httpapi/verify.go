@@ -41,7 +41,7 @@ type limitState struct {
 }
 
 func (a *API) registerVerify() {
-	op := operation("verify-api-key", http.MethodPost, verifyPath, "Verify an API key",
+	op := operation("verify-api-key", http.MethodPost, VerifyPath, "Verify an API key",
 		"Says whether a key is good for what is asked, and spends `cost` of its limit when it is. Every outcome is a 200. The caller needs `api-keys:verify`, or to be an admin, and sees keys of its own workspace only. The data listener answers the same call for the keys of all workspaces.")
 	// The answer is rendered by appendVerification, so its schema is not huma's to see.
 	op.Responses = map[string]*huma.Response{"200": {
@@ -51,7 +51,8 @@ func (a *API) registerVerify() {
 	routeBody[verifyBody, *verify.Request](a, op, bodyRequired, a.verifyKey)
 }
 
-const verifyPath = "/api/v1/api-keys/verify"
+// VerifyPath is where checks are asked for, on both listeners.
+const VerifyPath = "/api/v1/api-keys/verify"
 
 type verifyBody struct {
 	Key      required[string]   `json:"key" maxLength:"4096" doc:"The key as it was presented to you." example:"op_live_0000000000000000000000000009BlC0"`

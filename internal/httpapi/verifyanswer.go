@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"bytes"
-	"encoding/hex"
 	"encoding/json"
 	"maps"
 	"net/netip"
@@ -48,9 +47,9 @@ func appendVerifiedKey(b []byte, k *verify.Key) []byte {
 		return append(b, "null"...)
 	}
 	b = append(b, `{"id":"`...)
-	b = appendID(b, k.ID)
+	b = k.ID.AppendTo(b)
 	b = append(b, `","workspace_id":"`...)
-	b = appendID(b, k.WorkspaceID)
+	b = k.WorkspaceID.AppendTo(b)
 	b = append(b, `","name":`...)
 	b = appendString(b, k.Name)
 	b = append(b, `,"key_type":"`...)
@@ -77,7 +76,7 @@ func appendVerifiedKey(b []byte, k *verify.Key) []byte {
 	if k.CreatedBy.IsZero() {
 		b = append(b, "null"...)
 	} else {
-		b = append(appendID(append(b, '"'), k.CreatedBy), '"')
+		b = append(k.CreatedBy.AppendTo(append(b, '"')), '"')
 	}
 	b = append(b, `,"allowed_ips":`...)
 	b = appendList(b, k.AllowedIPs(), func(b []byte, p netip.Prefix) []byte { return appendString(b, keypin.FormatAddressRange(p)) })
@@ -98,15 +97,6 @@ func appendList[T any](b []byte, items []T, item func([]byte, T) []byte) []byte 
 // appendTime appends what a keypin.Timestamp is as JSON, without its quotes.
 func appendTime(b []byte, t time.Time) []byte {
 	return keypin.Timestamp(t).AppendFormat(b, time.RFC3339Nano)
-}
-
-// appendID appends the form of keypin.ID.String.
-func appendID(b []byte, id keypin.ID) []byte {
-	b = hex.AppendEncode(b, id[0:4])
-	for _, part := range [][]byte{id[4:6], id[6:8], id[8:10], id[10:16]} {
-		b = hex.AppendEncode(append(b, '-'), part)
-	}
-	return b
 }
 
 // appendString appends s as encodeJSON does.

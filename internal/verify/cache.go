@@ -283,21 +283,21 @@ type scopeLists struct {
 const maxScopeLists = 1 << 14
 
 func (l *scopeLists) of(scopes []keypin.Scope) *ScopeList {
-	var name strings.Builder
-	for _, s := range scopes {
-		name.WriteString(string(s))
-		name.WriteByte(' ')
+	names := make([]string, len(scopes))
+	for i, s := range scopes {
+		names[i] = string(s)
 	}
+	joined := strings.Join(names, " ")
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	list, ok := l.known[name.String()]
+	list, ok := l.known[joined]
 	if !ok {
-		list = &ScopeList{Scopes: slices.Clone(scopes)}
+		list = &ScopeList{Scopes: slices.Clone(scopes), Joined: joined}
 		if l.known == nil {
 			l.known = map[string]*ScopeList{}
 		}
 		if len(l.known) < maxScopeLists {
-			l.known[name.String()] = list
+			l.known[joined] = list
 		}
 	}
 	return list

@@ -32,7 +32,10 @@ type rare struct {
 
 // ScopeList is a set of scopes, in registry order. Equal lists are one and the same
 // within a Cache, so that what is made of one can be kept beside it.
-type ScopeList struct{ Scopes []keypin.Scope }
+type ScopeList struct {
+	Scopes []keypin.Scope
+	Joined string // by spaces
+}
 
 // keyOf makes the Key of a row.
 func keyOf(row *keypin.APIKey, scopes *ScopeList) *Key {

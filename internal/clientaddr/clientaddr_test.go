@@ -1,9 +1,11 @@
-package httpapi
+package clientaddr_test
 
 import (
 	"net/http"
 	"net/netip"
 	"testing"
+
+	"github.com/keypin/keypin/internal/clientaddr"
 )
 
 func TestTheClientsAddressIsTheRightMostThatIsNotATrustedProxy(t *testing.T) {
@@ -29,7 +31,7 @@ func TestTheClientsAddressIsTheRightMostThatIsNotATrustedProxy(t *testing.T) {
 		"both headers":                 {"10.0.0.1:5", http.Header{"X-Forwarded-For": {"203.0.113.7"}, "Forwarded": {"for=1.1.1.1"}}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := clientAddr(&http.Request{RemoteAddr: c.peer, Header: c.header}, trusted)
+			got := clientaddr.Of(&http.Request{RemoteAddr: c.peer, Header: c.header}, trusted)
 			if want, _ := netip.ParseAddr(c.want); got != want {
 				t.Errorf("got %s, want %s", got, c.want)
 			}

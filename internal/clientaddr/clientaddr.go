@@ -1,16 +1,17 @@
-package httpapi
+// Package clientaddr tells whose request it is: the connection's address, or the one
+// that a trusted proxy forwards. Nothing that an untrusted peer sends has a say in it.
+package clientaddr
 
 import (
 	"net"
 	"net/http"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
 )
 
-// peerOf is the address at the other end of the connection; zero when there is none.
-func peerOf(r *http.Request) netip.Addr {
+// Peer is the address at the other end of the connection; zero when there is none.
+func Peer(r *http.Request) netip.Addr {
 	ap, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return netip.Addr{}
@@ -18,25 +19,31 @@ func peerOf(r *http.Request) netip.Addr {
 	return ap.Addr().Unmap().WithZone("")
 }
 
-func trusts(proxies []netip.Prefix, ip netip.Addr) bool {
+// Trusts reports whether ip is one of the proxies.
+func Trusts(proxies []netip.Prefix, ip netip.Addr) bool {
 	return slices.ContainsFunc(proxies, func(p netip.Prefix) bool { return p.Contains(ip) })
 }
 
-// clientAddr is the client's address: the connection's, unless the peer is a
+// Of is the address of who sent the request: the connection's, unless the peer is a
 // trusted proxy; then the right-most forwarded address that is not one. It is zero,
 // which no allowed_ips allows, where the proxies do not tell it: a hop that cannot be
 // read, or both headers at once, one of which they only passed on.
-func clientAddr(r *http.Request, proxies []netip.Prefix) netip.Addr {
-	client := peerOf(r)
-	if !trusts(proxies, client) {
+func Of(r *http.Request, proxies []netip.Prefix) netip.Addr {
+	return Behind(Peer(r), r.Header, proxies)
+}
+
+// Behind is Of for a request that came from peer with the header.
+func Behind(peer netip.Addr, header http.Header, proxies []netip.Prefix) netip.Addr {
+	client := peer
+	if !Trusts(proxies, client) {
 		return client
 	}
-	hops, ok := forwardedFor(r.Header)
+	hops, ok := forwardedFor(header)
 	if !ok {
 		return netip.Addr{}
 	}
 	for _, hop := range slices.Backward(hops) {
-		if client, ok = parseHop(hop); !ok || !trusts(proxies, client) {
+		if client, ok = parseHop(hop); !ok || !Trusts(proxies, client) {
 			return client
 		}
 	}
@@ -82,44 +89,4 @@ func parseHop(s string) (netip.Addr, bool) {
 		}
 	}
 	return ip.Unmap().WithZone(""), true
-}
-
-// baseURL is the scheme and host that the client used.
-func (a *API) baseURL(r *http.Request) string {
-	if a.PublicURL != "" {
-		return a.PublicURL
-	}
-	scheme := "http"
-	if r.TLS != nil {
-		scheme = "https"
-	}
-	if trusts(a.TrustedProxies, peerOf(r)) && strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https") {
-		scheme = "https"
-	}
-	return scheme + "://" + hostOf(r)
-}
-
-var (
-	hostLabels = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*\.?$`)
-	hostPort   = regexp.MustCompile(`^:[0-9]{1,5}$`)
-)
-
-// hostOf is the Host that the client asked, as far as it is a name or an address.
-// Anything else, which might be a secret in the wrong place, is not sent back: the
-// address that the request came to stands in for it.
-func hostOf(r *http.Request) string {
-	name, port := r.Host, ""
-	if i := strings.LastIndexByte(name, ':'); i >= 0 && hostPort.MatchString(name[i:]) {
-		name, port = name[:i], name[i:]
-	}
-	if hostLabels.MatchString(name) && len(name) <= 253 {
-		return name + port
-	}
-	if ip, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(name, "["), "]")); err == nil && ip.Is6() && ip.Zone() == "" {
-		return "[" + ip.String() + "]" + port
-	}
-	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
-		return local.String()
-	}
-	return "localhost"
 }
