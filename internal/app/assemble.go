@@ -59,6 +59,7 @@ func (a *App) assemble(ctx context.Context, open *closers) (public, data http.Ha
 		Observer:       a.metrics,
 		Ready:          a.isReady,
 		JWKS:           jwks,
+		Epoch:          feed.Epoch(),
 		Version:        o.Version,
 		PublicURL:      c.PublicURL,
 		TrustedProxies: c.TrustedProxies,

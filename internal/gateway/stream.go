@@ -28,7 +28,7 @@ const (
 // Invalidations is the stream (server-sent events) by which a cache at the edge learns
 // what to forget, and as of when it has learned all:
 //
-//	event: hello      first: {"epoch","now_us","heartbeat_ms","bound_ms","resumed"}
+//	event: hello      first: {"epoch","now_us","heartbeat_ms","bound_ms","resumed","last"}
 //	event: keys       {"hashes":[hex SHA-256, …]}, with an id
 //	event: workspace  {"workspace_id"}: all of its keys, with an id
 //	event: alive      {"as_of_us","last"}: every change that was answered before as_of_us
@@ -55,14 +55,13 @@ func (g *Gateway) Invalidations(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), streamLife)
 	defer cancel()
 	news := g.Feed.After(epoch, number)
-	resumed := !news.Lost
-	s.event("hello", 0, map[string]any{
-		"epoch": g.Feed.Epoch(), "now_us": (g.Feed.Now() + time.Microsecond - 1).Microseconds(),
-		"heartbeat_ms": heartbeat.Milliseconds(), "bound_ms": verify.Bound.Milliseconds(), "resumed": resumed,
-	})
-	if !resumed {
+	if news.Lost {
 		number = news.Last
 	}
+	s.event("hello", 0, map[string]any{
+		"epoch": g.Feed.Epoch(), "now_us": (g.Feed.Now() + time.Microsecond - 1).Microseconds(),
+		"heartbeat_ms": heartbeat.Milliseconds(), "bound_ms": verify.Bound.Milliseconds(), "resumed": !news.Lost, "last": number,
+	})
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	for {

@@ -19,7 +19,7 @@ import (
 // for the keys of all workspaces, by whoever reaches it. It does without huma, the log
 // line of every request and everything else that a check does not need.
 func (a *API) DataVerify() http.Handler {
-	d := &dataVerify{API: a, observe: a.Observer.Door("verify")}
+	d := &dataVerify{API: a, observe: a.Observer.Door("verify"), epoch: []string{a.Epoch}}
 	d.calls.New = d.newCall
 	return http.HandlerFunc(d.serve)
 }
@@ -28,6 +28,7 @@ type dataVerify struct {
 	*API
 	observe func(code string, took time.Duration)
 	calls   sync.Pool // of *dataCall
+	epoch   []string  // the value of X-Keypin-Epoch; nobody changes it
 }
 
 // dataCall is what one request needs and the next can use again.
@@ -74,7 +75,7 @@ func (d *dataVerify) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	end := d.Clock()
 	call.answer = appendVerification(call.answer[:0], &outcome, x.id, end)
-	x.header["Content-Type"] = jsonType
+	x.header["Content-Type"], x.header["X-Keypin-Epoch"] = jsonType, d.epoch
 	_, _ = w.Write(call.answer) // the client is gone; nobody is left to tell
 	d.observe(string(outcome.Code), end.Sub(x.start))
 }

@@ -42,6 +42,8 @@ type Options struct {
 	Ready func(ctx context.Context) error
 	// JWKS is served at /.well-known/jwks.json; nil = no local issuer, no such page.
 	JWKS []byte
+	// Epoch names this process's stream of changes, for caches at the edge.
+	Epoch string
 	// Version is what the probes tell.
 	Version string
 	// PublicURL is the base of absolute URLs, without a slash at its end; "" = the
