@@ -108,7 +108,7 @@ func (k *Key) principal(hash keypin.KeyHash) *keypin.Principal {
 // the Key, the cache's own node and table, and a share of unused room. Measured by
 // TestTheWeightOfAnEntryIsWhatItTakes.
 const (
-	keyWeight  = 320
+	keyWeight  = 250
 	rareWeight = 144
 	pairWeight = 64 // of a metadata pair, besides its text
 )
