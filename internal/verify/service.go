@@ -23,6 +23,7 @@ type Request struct {
 	Workspace *keypin.ID     // whose keys the asker may see; nil = all
 	Needed    []keypin.Scope // all of them
 	ClientIP  netip.Addr     // zero = unknown
+	UserAgent string         // of the client, as it was sent; "" = unknown
 	Cost      int            // units to spend of the limit; 0 only looks at it
 }
 
@@ -34,8 +35,11 @@ type Options struct {
 	// DefaultRateLimit, in admissions per 60 s, holds for keys without a limit of
 	// their own; nil = none.
 	DefaultRateLimit *int
-	// LastUsed is told of every valid outcome; nil = nobody is.
-	LastUsed *LastUsed
+	// Usage is told of every outcome that has a key; nil = nobody is.
+	Usage *Usage
+	// Unknown is told what a malformed key, or one that is not found, begins with: any
+	// text. nil = nobody is.
+	Unknown func(prefix string)
 }
 
 // Service checks keys. It is safe for concurrent use.
@@ -53,7 +57,7 @@ func (s *Service) Verify(ctx context.Context, request Request) (Outcome, error) 
 	parsed, ok := token.Parse(request.Secret.Reveal())
 	if !ok {
 		f.malformed = true
-		return decide(f), nil
+		return s.noted(&request, decide(f), f.now), nil
 	}
 	key, err := s.find(ctx, parsed.Hash)
 	if err != nil {
@@ -63,7 +67,7 @@ func (s *Service) Verify(ctx context.Context, request Request) (Outcome, error) 
 	f.key, f.now = key, s.options.Clock()
 	outcome := decide(f)
 	if outcome.Code != CodeValid {
-		return outcome, nil
+		return s.noted(&request, outcome, f.now), nil
 	}
 	if limit := s.limitOf(key); limit != nil {
 		state, admitted, err := s.options.Limiter.Admit(key.ChainID, *limit, request.Cost, f.now)
@@ -73,10 +77,7 @@ func (s *Service) Verify(ctx context.Context, request Request) (Outcome, error) 
 		f.limit = &limitAnswer{state: state, admitted: admitted}
 		outcome = decide(f)
 	}
-	if outcome.Code == CodeValid && s.options.LastUsed != nil {
-		s.options.LastUsed.Touch(key.ID, f.now)
-	}
-	return outcome, nil
+	return s.noted(&request, outcome, f.now), nil
 }
 
 // find is the key with the hash, nil when there is none.
