@@ -18,13 +18,20 @@ const (
 // UsageSteps lists the steps, the finest first.
 func UsageSteps() []UsageStep { return []UsageStep{UsageMinute, UsageHour, UsageDay} }
 
-// The retention: how many buckets of a step are kept, the present one included. The
-// finer a count is, the sooner nobody asks for it, and the more rows it takes.
-const (
-	UsageMinutesKept = 48 * 60 // 48 hours
-	UsageHoursKept   = 35 * 24 // 35 days
-	UsageDaysKept    = 400
-)
+const day = 24 * time.Hour
+
+// Kept is the retention: how long counts of the step can be asked for. The finer they
+// are, the more rows they take, and the sooner nobody asks for them.
+func (s UsageStep) Kept() time.Duration {
+	switch s {
+	case UsageMinute:
+		return 48 * time.Hour
+	case UsageHour:
+		return 35 * day
+	default:
+		return 400 * day
+	}
+}
 
 // Width is how long a bucket is.
 func (s UsageStep) Width() time.Duration {
@@ -34,7 +41,7 @@ func (s UsageStep) Width() time.Duration {
 	case UsageHour:
 		return time.Hour
 	default:
-		return 24 * time.Hour
+		return day
 	}
 }
 
@@ -51,17 +58,7 @@ func (s UsageStep) Ceil(t time.Time) time.Time {
 }
 
 // Oldest is the first bucket that is kept at now.
-func (s UsageStep) Oldest(now time.Time) time.Time {
-	kept := UsageDaysKept
-	switch s {
-	case UsageMinute:
-		kept = UsageMinutesKept
-	case UsageHour:
-		kept = UsageHoursKept
-	case UsageDay:
-	}
-	return s.Floor(now).Add(-time.Duration(kept-1) * s.Width())
-}
+func (s UsageStep) Oldest(now time.Time) time.Time { return s.Floor(now.Add(-s.Kept())) }
 
 // UsageCount says how often keys of a chain were checked within a minute, with one
 // outcome.

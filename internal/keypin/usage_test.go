@@ -27,11 +27,15 @@ func TestBucketsLieInUTC(t *testing.T) {
 	}
 }
 
-func TestTheOldestBucketIsTheLastThatIsKept(t *testing.T) {
-	for step, kept := range map[UsageStep]int{UsageMinute: 2880, UsageHour: 840, UsageDay: 400} {
-		query := UsageQuery{From: step.Oldest(noon), To: step.Ceil(noon.Add(1)), Step: step}
-		if got := query.Buckets(); got != kept {
-			t.Errorf("%s: %d buckets are kept, want %d", step, got, kept)
+func TestWhatIsKeptBeginsWithAWholeBucket(t *testing.T) {
+	now := noon.Add(90 * time.Second)
+	for step, want := range map[UsageStep]time.Time{
+		UsageMinute: time.Date(2026, time.November, 21, 12, 1, 0, 0, time.UTC),
+		UsageHour:   time.Date(2026, time.October, 19, 12, 0, 0, 0, time.UTC),
+		UsageDay:    time.Date(2025, time.October, 19, 0, 0, 0, 0, time.UTC),
+	} {
+		if got := step.Oldest(now); got != want {
+			t.Errorf("%s: it begins at %v, want %v", step, got, want)
 		}
 	}
 }
