@@ -20,13 +20,13 @@ type UsageFields struct {
 	From        time.Time    `json:"from" doc:"Where the first bucket begins." example:"2026-04-25T10:00:00Z"`
 	To          time.Time    `json:"to" doc:"Where the last bucket ends." example:"2026-04-25T12:00:00Z"`
 	Granularity string       `json:"granularity" enum:"minute,hour,day" doc:"How long a bucket is. Days are those of UTC." example:"hour"`
-	Totals      usageCounts  `json:"totals" doc:"The checks of all buckets by outcome, such as valid or rate_limited, which are the codes of verify; only those that occurred."`
+	Totals      usageCounts  `json:"totals" doc:"The checks of all buckets by outcome, such as valid or rate_limited, which are the codes of verify; only those that occurred." example:"{\"valid\":1277,\"rate_limited\":3}"`
 	Points      []usagePoint `json:"points" nullable:"false" doc:"Every bucket of the time, oldest first."`
 }
 
 type usagePoint struct {
 	At     time.Time   `json:"at" doc:"Where the bucket begins." example:"2026-04-25T10:00:00Z"`
-	Counts usageCounts `json:"counts" doc:"The checks by outcome; empty when there was none."`
+	Counts usageCounts `json:"counts" doc:"The checks by outcome; empty when there was none." example:"{\"valid\":40}"`
 }
 
 // keyUsageFields is how one key was used.
@@ -51,7 +51,7 @@ type topKeyFields struct {
 	APIKeyID keypin.ID   `json:"api_key_id" format:"uuid" doc:"The newest key of its chain of rotations, which are counted together." example:"3fa85f64-5717-4562-b3fc-2c963f66afa6"`
 	Name     string      `json:"name" doc:"That key's name." example:"Marketing API Key"`
 	Total    int64       `json:"total" doc:"Checks of any outcome." example:"1280"`
-	Counts   usageCounts `json:"counts" doc:"The checks by outcome; only those that occurred."`
+	Counts   usageCounts `json:"counts" doc:"The checks by outcome; only those that occurred." example:"{\"valid\":1277,\"rate_limited\":3}"`
 }
 
 func (a *API) registerUsage() {
