@@ -26,7 +26,7 @@ func TestARotationRevokesTheOldKeyAndMakesTheSameAnew(t *testing.T) {
 	})
 	must(t, err)
 	old := issued.Key
-	must(t, w.store.Tx(t.Context(), func(tx keypin.Tx) error { return tx.TouchKey(t.Context(), old.ID, w.now()) }))
+	must(t, w.store.Tx(t.Context(), func(tx keypin.Tx) error { return tx.TouchKey(t.Context(), keypin.LastUse{KeyID: old.ID, At: w.now()}) }))
 	w.advance(time.Minute)
 	now := w.now()
 	rotated := w.rotate(call, old.ID, admin.Rotation{})

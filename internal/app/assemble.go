@@ -43,7 +43,8 @@ func (a *App) assemble(ctx context.Context, open *closers) (public, data http.Ha
 	}
 	checks := verify.New(verify.Options{
 		Keys: cache, Limiter: ratelimit.NewMemory(o.Clock()),
-		DefaultRateLimit: c.DefaultRateLimitPerMin, LastUsed: a.startLastUsed(store, open),
+		DefaultRateLimit: c.DefaultRateLimitPerMin, Usage: a.startUsage(store, open),
+		Unknown: a.metrics.CountUnknownKeys(ownPrefixes(c.KeyBrand)...),
 	})
 	api := httpapi.New(httpapi.Options{
 		Admin: admin.New(admin.Options{
@@ -154,19 +155,28 @@ func (a *App) openSessions(ctx context.Context, open *closers) (*authn.Verifier,
 	return verifier, jwks, nil
 }
 
-// startLastUsed starts writing down when keys were used. Closing it writes what is
-// left, so it is closed before the store.
-func (a *App) startLastUsed(store keypin.Store, open *closers) *verify.LastUsed {
-	lastUsed := verify.NewLastUsed(store, a.options.Clock, a.options.Logger)
-	a.metrics.WatchLastUsedDropped(lastUsed.Dropped)
+// startUsage starts writing down how keys are used. Closing it writes what is left, so
+// it is closed before the store.
+func (a *App) startUsage(store keypin.Store, open *closers) *verify.Usage {
+	usage := verify.NewUsage(store, a.options.Clock, a.options.Logger)
+	a.metrics.WatchUsageDropped(usage.Dropped)
 	running, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- lastUsed.Run(running) }()
+	go func() { ended <- usage.Run(running) }()
 	open.add(func() error {
 		stop()
 		return <-ended
 	})
-	return lastUsed
+	return usage
+}
+
+// ownPrefixes are those of the deployment's keys whose makers asked for none.
+func ownPrefixes(brand string) []string {
+	var prefixes []string
+	for _, t := range keypin.KeyTypes() {
+		prefixes = append(prefixes, t.DefaultPrefix(brand))
+	}
+	return prefixes
 }
 
 var errDraining = errors.New("the service is shutting down")

@@ -38,6 +38,7 @@ func New(o Options) *API {
 	})
 	a.registerKeys()
 	a.registerVerify()
+	a.registerUsage()
 	a.registerWorkspaces()
 	a.registerMembers()
 	a.registerService()

@@ -30,7 +30,7 @@ func (a *API) authenticate(x *exchange) error {
 }
 
 func (a *API) authenticateKey(x *exchange, secret keypin.Secret) error {
-	outcome, err := a.Keys.Verify(x.ctx(), &verify.Request{Secret: secret, ClientIP: x.clientIP, Cost: 1})
+	outcome, err := a.Keys.Verify(x.ctx(), &verify.Request{Secret: secret, ClientIP: x.clientIP, UserAgent: x.request.UserAgent(), Cost: 1})
 	if err != nil {
 		return err
 	}

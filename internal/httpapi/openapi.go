@@ -43,6 +43,8 @@ func schemaOf[D any](a *API) *huma.Schema {
 
 func tagOf(path string) string {
 	switch {
+	case strings.HasSuffix(path, "/usage"):
+		return "usage"
 	case strings.HasPrefix(path, "/api/v1/api-keys"):
 		return "api-keys"
 	case strings.Contains(path, "/members"), strings.Contains(path, "/invites"):
@@ -68,6 +70,7 @@ func (a *API) describe() *huma.OpenAPI {
 		Servers: []*huma.Server{{URL: "/", Description: "This server."}},
 		Tags: []*huma.Tag{
 			{Name: "api-keys", Description: "Issue, change, revoke and verify keys."},
+			{Name: "usage", Description: "How keys are used."},
 			{Name: "auth", Description: "Who is calling."},
 			{Name: "workspaces", Description: "What owns keys."},
 			{Name: "members", Description: "Who may manage them."},
@@ -90,6 +93,7 @@ var schemaNames = map[string]string{
 	"keyFields": "ApiKey", "createdKeyFields": "CreatedApiKey", "rotatedKeys": "RotatedApiKeys",
 	"createKeyBody": "CreateApiKeyRequest", "updateKeyBody": "UpdateApiKeyRequest", "rotateKeyBody": "RotateApiKeyRequest",
 	"verifyBody": "VerifyApiKeyRequest", "verification": "Verification", "verifiedKey": "VerifiedApiKey", "limitState": "RateLimitState",
+	"keyUsageFields": "ApiKeyUsage", "workspaceUsageFields": "WorkspaceUsage", "usagePoint": "UsagePoint", "lastUseFields": "LastUse", "topKeyFields": "TopApiKey",
 	"workspaceFields": "Workspace", "deletedWorkspace": "DeletedWorkspace", "settingsFields": "WorkspaceSettings", "slugAvailability": "SlugAvailability",
 	"createWorkspaceBody": "CreateWorkspaceRequest", "updateWorkspaceBody": "UpdateWorkspaceRequest", "updateSettingsBody": "UpdateWorkspaceSettingsRequest",
 	"memberFields": "Member", "inviteFields": "Invite", "createdInviteFields": "CreatedInvite", "acceptedInvite": "AcceptedInvite",

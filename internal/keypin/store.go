@@ -41,6 +41,19 @@ type Reader interface {
 	// Keys lists a page of the workspace's keys and counts all that match.
 	Keys(ctx context.Context, workspace ID, query KeyQuery) (KeyPage, error)
 
+	// ChainUsage gives, oldest first, the query's buckets in which the workspace's keys
+	// of the chain were used. Another workspace's chain, as one that does not exist, has none.
+	ChainUsage(ctx context.Context, workspace, chain ID, query UsageQuery) ([]UsagePoint, error)
+	// WorkspaceUsage gives, oldest first, the query's buckets in which the workspace's
+	// keys were used.
+	WorkspaceUsage(ctx context.Context, workspace ID, query UsageQuery) ([]UsagePoint, error)
+	// TopKeys lists the workspace's chains that were used most within the query's time,
+	// at most limit of them, the most used first. Chains without a key are left out.
+	TopKeys(ctx context.Context, workspace ID, query UsageQuery, limit int) ([]KeyUsage, error)
+	// LastUse finds the newest use of a key of the workspace that was accepted.
+	// CodeNotFound when it was never used.
+	LastUse(ctx context.Context, workspace, key ID) (*LastUse, error)
+
 	// User finds a user of any issuer. CodeNotFound.
 	User(ctx context.Context, id ID) (*User, error)
 	// UserBySubject finds the user whom issuer calls subject. CodeNotFound.
@@ -94,9 +107,14 @@ type Tx interface {
 	// UpdateKey writes every field of the key but ID, WorkspaceID, ChainID, Hash,
 	// Prefix, Suffix, Type, CreatedBy, CreatedAt and LastUsedAt. CodeNotFound.
 	UpdateKey(ctx context.Context, key *APIKey) error
-	// TouchKey moves the key's LastUsedAt to at unless it is later already. A key
-	// that is gone is no error.
-	TouchKey(ctx context.Context, id ID, at time.Time) error
+	// TouchKey makes use the key's last one, and its time LastUsedAt, unless that is as
+	// late already. A key that is gone is no error.
+	TouchKey(ctx context.Context, use LastUse) error
+
+	// AddUsage adds to the counts of the chains and of their workspaces, and removes a
+	// bounded number of buckets that are older than the retention at the newest of the
+	// counts. Chains and workspaces that are gone are no error.
+	AddUsage(ctx context.Context, counts []UsageCount) error
 
 	// InsertUser adds a user. CodeConflict when (Issuer, Subject) is there.
 	InsertUser(ctx context.Context, user *User) error

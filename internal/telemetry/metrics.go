@@ -22,6 +22,7 @@ type Metrics struct {
 	seconds       *prometheus.HistogramVec
 	verifications *prometheus.CounterVec
 	decisions     *prometheus.HistogramVec
+	unknown       *prometheus.CounterVec
 }
 
 // NewMetrics makes the metrics of a service of the version.
@@ -42,13 +43,16 @@ func NewMetrics(version string) *Metrics {
 			Name: "keypin_verification_seconds", Help: "Time from a check's headers to its answer, by door.",
 			Buckets: []float64{.00001, .000025, .00005, .0001, .00025, .0005, .001, .0025, .005, .01, .025, .1, 1},
 		}, []string{"door"}),
+		unknown: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "keypin_unknown_keys_total", Help: "Malformed keys, and keys not found, that were presented, by what they begin with.",
+		}, []string{"prefix"}),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "keypin_build_info", Help: "1, labelled with what is running.",
 		ConstLabels: prometheus.Labels{"version": version, "go_version": runtime.Version()},
 	})
 	build.Set(1)
-	m.registry.MustRegister(build, m.requests, m.seconds, m.verifications, m.decisions,
+	m.registry.MustRegister(build, m.requests, m.seconds, m.verifications, m.decisions, m.unknown,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -91,10 +95,27 @@ func (m *Metrics) Door(name string) func(code string, took time.Duration) {
 	}
 }
 
-// WatchLastUsedDropped shows the counter that read gives. Call it once.
-func (m *Metrics) WatchLastUsedDropped(read func() uint64) {
+// CountUnknownKeys gives what counts a key that nobody has by its prefix. Any text may
+// be given for one: those that are not among prefixes are counted together, as other.
+func (m *Metrics) CountUnknownKeys(prefixes ...string) func(prefix string) {
+	known := map[string]prometheus.Counter{}
+	for _, prefix := range prefixes {
+		known[prefix] = m.unknown.WithLabelValues(prefix)
+	}
+	other := m.unknown.WithLabelValues("other")
+	return func(prefix string) {
+		if counter, ok := known[prefix]; ok {
+			counter.Inc()
+			return
+		}
+		other.Inc()
+	}
+}
+
+// WatchUsageDropped shows the counter that read gives. Call it once.
+func (m *Metrics) WatchUsageDropped(read func() uint64) {
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
-		Name: "keypin_last_used_dropped_total", Help: "Uses of keys that last_used_at will not show, because too many waited to be written.",
+		Name: "keypin_usage_dropped_total", Help: "Uses of keys that usage and last_used_at will not show, because too many waited to be written.",
 	}, func() float64 { return float64(read()) }))
 }
 

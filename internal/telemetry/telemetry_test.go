@@ -101,14 +101,19 @@ func TestTheMetricsAreServed(t *testing.T) {
 	m := telemetry.NewMetrics("1.2.3")
 	m.ObserveRequest("/api/v1/api-keys/{key_id}", "GET", 200, 3*time.Millisecond)
 	m.Door("verify")("valid", 30*time.Microsecond)
-	m.WatchLastUsedDropped(func() uint64 { return 2 })
+	m.WatchUsageDropped(func() uint64 { return 2 })
+	unknown := m.CountUnknownKeys("op_live", "op_test")
+	for _, prefix := range []string{"op_live", "op_live", "", "x\"} 1", "op_read"} {
+		unknown(prefix)
+	}
 	w := httptest.NewRecorder()
 	m.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	for _, line := range []string{
 		`keypin_build_info{go_version="go`, `version="1.2.3"} 1`,
 		`keypin_http_requests_total{method="GET",route="/api/v1/api-keys/{key_id}",status="200"} 1`,
 		`keypin_http_request_seconds_bucket{route="/api/v1/api-keys/{key_id}",le="0.005"} 1`,
-		`keypin_verifications_total{code="valid",door="verify"} 1`, `keypin_last_used_dropped_total 2`,
+		`keypin_verifications_total{code="valid",door="verify"} 1`, `keypin_usage_dropped_total 2`,
+		`keypin_unknown_keys_total{prefix="op_live"} 2`, `keypin_unknown_keys_total{prefix="op_test"} 0`, `keypin_unknown_keys_total{prefix="other"} 3`,
 		`go_goroutines `, `process_start_time_seconds `,
 	} {
 		if !strings.Contains(w.Body.String(), line) {

@@ -14,6 +14,9 @@
 //
 // What happens on failure: when the KeySource or the Limiter cannot answer, Verify
 // returns CodeUnavailable and the door refuses; nothing is ever let through unproven.
-// When the times of last use cannot be stored they wait for the next attempt, and
-// what exceeds the memory set aside for them is dropped and counted; no check fails.
+// Uses are counted in memory (Usage) and stored off the path of the checks. When they
+// cannot be stored they wait for the next attempt, and what exceeds the memory set
+// aside for them is dropped and counted; no check fails or waits. A malformed key, or
+// one that is not found, is nobody's: only Options.Unknown is told, and nothing of it
+// is stored.
 package verify

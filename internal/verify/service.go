@@ -15,10 +15,10 @@ type Request struct {
 	Workspace *keypin.ID     // whose keys the asker may see; nil = all
 	Needed    []keypin.Scope // all of them
 	ClientIP  netip.Addr     // zero = unknown
+	UserAgent string         // of the client, as it was sent; "" = unknown
 	Cost      int            // units to spend of the limit; 0 only looks at it
 	// Hold is how much later than now the units may be spent, 0 to keypin.MaxHold.
-	Hold      time.Duration
-	UserAgent string // the client's; "" = unknown
+	Hold time.Duration
 }
 
 // Options are what a Service is built of.
@@ -28,8 +28,11 @@ type Options struct {
 	// DefaultRateLimit, in admissions per 60 s, holds for keys without a limit of
 	// their own; 0 = none.
 	DefaultRateLimit int
-	// LastUsed is told of every valid outcome; nil = nobody is.
-	LastUsed *LastUsed
+	// Usage is told of every outcome that has a key; nil = nobody is.
+	Usage *Usage
+	// Unknown is told what a malformed key, or one that is not found, begins with: any
+	// text. nil = nobody is.
+	Unknown func(prefix string)
 }
 
 // Service checks keys. It is safe for concurrent use.
@@ -47,7 +50,7 @@ func (s *Service) Verify(ctx context.Context, request *Request) (Outcome, error)
 	parsed, ok := token.Parse(request.Secret.Reveal())
 	if !ok {
 		f.malformed = true
-		return decide(&f), nil
+		return s.noted(request, decide(&f), f.now), nil
 	}
 	found, err := s.options.Keys.Find(ctx, parsed.Hash)
 	if err != nil {
@@ -65,10 +68,7 @@ func (s *Service) Verify(ctx context.Context, request *Request) (Outcome, error)
 		outcome = decide(&f)
 	}
 	outcome.Stale, outcome.Hash = found.Stale, parsed.Hash
-	if outcome.Code == CodeValid && s.options.LastUsed != nil {
-		s.options.LastUsed.Touch(f.key.ID, f.now)
-	}
-	return outcome, nil
+	return s.noted(request, outcome, f.now), nil
 }
 
 // limitOf is the limit that a key that is valid so far has still to pass; 0 = none.

@@ -83,10 +83,10 @@ func newHouse(t *testing.T) *house {
 		keys: source,
 		key:  key,
 		options: verify.Options{
-			Limiter:  ratelimit.NewMemory(now),
-			LastUsed: verify.NewLastUsed(recorded, clock, slog.New(slog.DiscardHandler)),
+			Limiter: ratelimit.NewMemory(now),
+			Usage:   verify.NewUsage(recorded, clock, slog.New(slog.DiscardHandler)),
 		},
-		request:  verify.Request{Secret: secret, Workspace: &workspace, Needed: []keypin.Scope{"voices:read"}, ClientIP: home, Cost: 1},
+		request:  verify.Request{Secret: secret, Workspace: &workspace, Needed: []keypin.Scope{"voices:read"}, ClientIP: home, UserAgent: "tool/1", Cost: 1},
 		recorded: recorded,
 	}
 }
@@ -133,6 +133,23 @@ func (h *house) spent(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return 5 - state.Remaining
+}
+
+// wantCounted wants that one use was counted since the house was built, with the code,
+// if that is one that has a key.
+func (h *house) wantCounted(t *testing.T, code verify.Code) {
+	t.Helper()
+	flush(t, h.options.Usage)
+	want := map[bucket]int64{{h.key.ChainID, now.Truncate(time.Minute), string(code)}: 1}
+	if code == verify.CodeMalformed || code == verify.CodeNotFound {
+		want = nil
+	}
+	equal(t, want, h.recorded.counts)
+	var last map[keypin.ID]keypin.LastUse
+	if code == verify.CodeValid {
+		last = map[keypin.ID]keypin.LastUse{h.key.ID: {KeyID: h.key.ID, At: now, IP: h.request.ClientIP, UserAgent: h.request.UserAgent}}
+	}
+	equal(t, last, h.recorded.last)
 }
 
 func ptr[T any](v T) *T { return &v }
@@ -187,12 +204,7 @@ func TestOfSeveralReasonsTheEarliestIsTold(t *testing.T) {
 		if spent := h.spent(t) - before; spent != 0 && want != verify.CodeValid || spent != 1 && want == verify.CodeValid {
 			t.Errorf("set %08b (%s, limited %t): %d units were spent", set, want, limited, spent)
 		}
-		if err := h.options.LastUsed.Flush(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if used := len(h.recorded.stored) == 1; used != (want == verify.CodeValid) {
-			t.Errorf("%s: counts as a use: %t", want, used)
-		}
+		h.wantCounted(t, want)
 	}
 }
 
@@ -301,6 +313,44 @@ func TestAKeyWithoutALimitTakesTheDefault(t *testing.T) {
 	if got := h.verify(t); got.Code != verify.CodeRateLimited {
 		t.Errorf("the second call at a default of 1: %s", got.Code)
 	}
+}
+
+func TestWhoOnlyLooksUsesNothing(t *testing.T) {
+	for _, condition := range append(conditions, struct {
+		code  verify.Code
+		occur func(t *testing.T, h *house)
+	}{verify.CodeValid, func(*testing.T, *house) {}}) {
+		if condition.code == verify.CodeRateLimited {
+			continue // a cost of 0 is admitted
+		}
+		h := newHouse(t)
+		h.request.Cost = 0
+		condition.occur(t, h)
+		if got := h.verify(t); got.Code != condition.code {
+			t.Errorf("%s, want %s", got.Code, condition.code)
+		}
+		flush(t, h.options.Usage)
+		if len(h.recorded.counts)+len(h.recorded.last) > 0 {
+			t.Errorf("%s: counted %v, %v", condition.code, h.recorded.counts, h.recorded.last)
+		}
+	}
+}
+
+func TestOfUnknownKeysOnlyTheBeginningIsTold(t *testing.T) {
+	h := newHouse(t)
+	var told []string
+	h.options.Unknown = func(prefix string) { told = append(told, prefix) }
+	known := h.request.Secret
+	h.verify(t)
+	for _, s := range []string{"", "x", "_x", "op_test_x", "op_live_" + strings.Repeat("0", 32), strings.Repeat("_", 3)} {
+		h.request.Secret = keypin.NewSecret(s)
+		h.verify(t)
+	}
+	h.request.Secret, h.request.Workspace = known, &stranger
+	h.verify(t)
+	h.request.Workspace, h.keys.byHash = nil, nil
+	h.verify(t)
+	equal(t, []string{"", "", "", "op_test", "op_live", "__", "op_live", "op_live"}, told)
 }
 
 func TestRotatingRefillsNothing(t *testing.T) {

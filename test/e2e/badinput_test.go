@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // Every request here is wrong. Each gets a clear 4xx that names the field and does
@@ -74,6 +75,11 @@ func TestBadInputIsRefusedAndChangesNothing(t *testing.T) {
 		"offset=10^30":                 {"GET", keys + "?offset=1000000000000000000000000000000", "", nil, 422, "query.offset"},
 		"a duplicate parameter":        {"GET", keys + "?limit=1&limit=2", "", nil, 422, "query.limit"},
 		"an unknown parameter":         {"GET", keys + "?sentinel=1", "", nil, 422, "query"},
+		"a granularity of weeks":       {"GET", "/api/v1/usage?granularity=sentinel", "", nil, 422, "query.granularity"},
+		"a time without a zone":        {"GET", "/api/v1/usage?from=2026-01-01T00:00:00", "", nil, 422, "query.from"},
+		"usage of the future":          {"GET", keys + "/" + id + "/usage?from=9999-12-31T23:59:59.9Z&to=9999-12-31T23:59:59.95Z&granularity=day", "", nil, 422, "query.from"},
+		"usage that is forgotten":      {"GET", "/api/v1/usage?from=0001-01-01T00:00:00Z", "", nil, 422, "query.from"},
+		"too many minutes":             {"GET", "/api/v1/usage?granularity=minute&to=9999-12-31T23:59:59Z&from=" + time.Now().UTC().Add(-time.Hour).Format(time.RFC3339), "", nil, 422, "query.to"},
 		"an unknown status":            {"GET", keys + "?status=sentinel", "", nil, 422, "query.status"},
 		"a semicolon":                  {"GET", keys + "?limit=1;offset=2", "", nil, 422, "query"},
 		"a broken escape":              {"GET", keys + "?q=%zz", "", nil, 422, "query"},

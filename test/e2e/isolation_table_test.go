@@ -39,6 +39,9 @@ func recipes() map[string]recipe {
 		"rotate-api-key": {body: object{"grace_period_seconds": 60}, may: may{"200", refused, refused, "200"}, author: "200"},
 		"verify-api-key": {body: object{"key": unknownKey}, may: may{"200", refused, refused, "200"}},
 
+		"get-api-key-usage": {query: "?granularity=minute", may: everybody("200")},
+		"get-usage":         {query: "?granularity=day", may: everybody("200")},
+
 		"list-workspaces":           {query: "?limit=100", may: everybody("200")},
 		"create-workspace":          {body: object{"name": "Another one"}, may: may{"201", "201", "201", refused}},
 		"slug-available":            {query: "?slug=nobody-has-this", may: everybody("200")},

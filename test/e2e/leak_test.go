@@ -82,6 +82,7 @@ func TestLeakNoSecretIsFoundButWhereItIsIssued(t *testing.T) {
 	h.secrets = append(h.secrets, newSecret("the data token", leakDataToken, leakDataToken, true))
 	h.elsewhere(t)
 	h.validUse(t, doc, key, joining)
+	h.lastUses(t, o.admin.token)
 	for _, op := range doc.Operations {
 		if !h.done[op.ID] {
 			t.Errorf("%s did not succeed once: what recipes() makes for it is not right", op.ID)
@@ -184,6 +185,20 @@ func (h *hunt) validUse(t testing.TB, doc document, key, joining string) {
 	ask("rotate-api-key", "PATCH", keys+"/"+id+"/rotate", key, `{"grace_period_seconds":60}`, 200)
 	ask("delete-api-key", "DELETE", keys+"/"+id, key, "", 200)
 	ask("whoami", "GET", "/api/v1/auth/whoami", key, "", 401)
+}
+
+// lastUses uses keys so that the last user agent of each, which is stored and told,
+// holds a secret.
+func (h *hunt) lastUses(t testing.TB, admin string) {
+	t.Helper()
+	for _, s := range h.secrets {
+		if s.text {
+			continue
+		}
+		made := h.send(t, planting{op: "create-api-key", what: "a key to use", method: "POST", path: keys, bearer: admin, body: `{"name":"used"}`}).must(t, 201)
+		h.send(t, planting{op: "whoami", what: s.name + " as a key's user agent", method: "GET", path: "/api/v1/auth/whoami",
+			bearer: made.str("data", "api_key"), headers: []string{"User-Agent: tool/1 " + s.value}}).must(t, 200)
+	}
 }
 
 // dressed are headers that hold v without changing what the request is.

@@ -28,7 +28,7 @@ ranges = addresses.flatmap(
     lambda a: st.integers(0, a.max_prefixlen).map(lambda n: str(ipaddress.ip_network((a, n), strict=False)))
 ).filter(lambda r: not r.startswith("::ffff:"))
 
-# Every time that the API takes is an expiry, which lies ahead.
+# Every time that the API takes is an expiry, which lies ahead, but those of usage.
 schemathesis.openapi.format("date-time", future_times)
 schemathesis.openapi.format("ip-range", addresses.map(str) | ranges)
 
@@ -41,7 +41,7 @@ _new_key = {
 }
 _invite = {"path.workspace_id": "$request.path.workspace_id", "path.invite_id": "$response.body#/data/id"}
 _member = {"path.workspace_id": "$request.path.workspace_id", "path.member_id": "$response.body#/data/0/id"}
-KEY_REQUESTS = ("get-api-key", "update-api-key", "rotate-api-key", "delete-api-key")
+KEY_REQUESTS = ("get-api-key", "get-api-key-usage", "update-api-key", "rotate-api-key", "delete-api-key")
 LINKS = {
     ("create-workspace", "201"): dict.fromkeys(("create-api-key", "list-api-keys", "whoami"), _workspace),
     ("create-api-key", "201"): dict.fromkeys(KEY_REQUESTS, _key),
@@ -72,11 +72,13 @@ def before_load_schema(context: Any, raw_schema: dict[str, Any]) -> None:
 
 @schemathesis.hook
 def filter_failure(context: Any, failure: Any, case: Any, response: Any) -> bool:
-    """A deleted key stays readable as what it is: revoked. Anything else that is told of
-    it after that is a failure."""
+    """A deleted key stays readable as what it is: revoked, and its usage stays too.
+    Anything else that is told of it after that is a failure."""
     if failure.code != "ST301" or "/api-keys/" not in failure.free:
         return True
     key = response.json()["data"]
+    if case.operation.path.endswith("/usage"):
+        return "totals" not in key
     return key.get("active") is not False or key.get("revoked_at") is None
 
 
@@ -121,6 +123,11 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
 
 
 def _mend(case: Any) -> None:
+    # Usage is told of times that are kept. Two that are, and their order, are the clock's.
+    if case.operation.path.endswith("/usage"):
+        for name, ago in (("from", 30), ("to", 0)):
+            if name in (case.query or {}):
+                case.query[name] = (datetime.now(UTC) - timedelta(minutes=ago)).isoformat().replace("+00:00", "Z")
     body = case.body if isinstance(case.body, dict) else {}
     # Times of earlier answers are tried too, and those lie in the past.
     if _is_past(body.get("expires_at")):

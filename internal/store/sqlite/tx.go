@@ -103,12 +103,6 @@ func (t *tx) UpdateKey(ctx context.Context, key *keypin.APIKey) error {
 	return update(ctx, t, t.queries.UpdateKey, updateKeyParams(key))
 }
 
-// TouchKey moves the key's LastUsedAt forward.
-func (t *tx) TouchKey(ctx context.Context, id keypin.ID, at time.Time) error {
-	used := column.Time(at)
-	return insert(ctx, t, t.queries.TouchKey, db.TouchKeyParams{At: &used, ID: column.ID(id)})
-}
-
 // InsertUser adds a user.
 func (t *tx) InsertUser(ctx context.Context, user *keypin.User) error {
 	return insert(ctx, t, t.queries.InsertUser, db.InsertUserParams{

@@ -57,7 +57,7 @@ func (w *world) tenant() *tenant {
 		user: user, workspace: workspace, member: w.newMember(workspace.ID, user.ID, keypin.RoleAdmin),
 		key: w.newKey(workspace.ID), invite: w.newInvite(workspace.ID), audit: w.newAudit(workspace.ID, w.now), answer: w.newAnswer(user.ID),
 	}
-	x.key.Name, x.key.CreatedBy, x.key.Scopes = "the same", &user.ID, []keypin.Scope{"voices:read"}
+	x.key.Name, x.key.CreatedBy, x.key.Scopes, x.key.LastUsedAt = "the same", &user.ID, []keypin.Scope{"voices:read"}, &w.now
 	w.tx(func(tx keypin.Tx) error {
 		ctx := w.t.Context()
 		for _, insert := range []func() error{
@@ -68,6 +68,7 @@ func (w *world) tenant() *tenant {
 			func() error { return tx.InsertInvite(ctx, x.invite) },
 			func() error { return tx.InsertAudit(ctx, x.audit) },
 			func() error { return tx.InsertIdempotentAnswer(ctx, x.answer) },
+			func() error { return tx.AddUsage(ctx, []keypin.UsageCount{w.use(x.key, w.now, "valid", 1)}) },
 		} {
 			if err := insert(); err != nil {
 				return err
@@ -104,7 +105,7 @@ func (w *world) everythingOf(x *tenant) []any {
 	keep(audit, err)
 	answer, err := w.answer(x.answer.Caller, x.answer.KeyHash, w.now)
 	keep(answer, err)
-	return all
+	return append(all, w.usageOf(x)...)
 }
 
 // crossing tries a method as mine on what is theirs. It is run with the store and
@@ -113,7 +114,7 @@ type crossing func(t *testing.T, w *world, r keypin.Reader, mine, theirs *tenant
 
 func crossings() map[string]crossing {
 	all := map[string]crossing{}
-	for _, some := range []map[string]crossing{keyCrossings(), peopleCrossings(), listCrossings(), insertCrossings(), updateCrossings()} {
+	for _, some := range []map[string]crossing{keyCrossings(), peopleCrossings(), listCrossings(), usageCrossings(), insertCrossings(), updateCrossings()} {
 		for name, crossing := range some {
 			all[name] = crossing
 		}
@@ -289,7 +290,7 @@ func updateCrossings() map[string]crossing {
 			wantNotFound(t, tx.UpdateKey(t.Context(), &stolen))
 		}),
 		"TouchKey": inTx(func(t *testing.T, w *world, tx keypin.Tx, mine, _ *tenant) {
-			wantCode(t, "", tx.TouchKey(t.Context(), mine.key.ID, w.after(time.Hour)))
+			wantCode(t, "", tx.TouchKey(t.Context(), keypin.LastUse{KeyID: mine.key.ID, At: w.after(time.Hour)}))
 		}),
 		"UpdateUser": inTx(func(t *testing.T, _ *world, tx keypin.Tx, mine, _ *tenant) {
 			changed := *mine.user

@@ -133,13 +133,15 @@ func updateKeyOfNoKeyIsNotFound(t *testing.T, w *world) {
 func touchKeyOnlyMovesForward(t *testing.T, w *world) {
 	key, other := w.key(w.workspace().ID), w.key(w.workspace().ID)
 	for _, step := range []struct{ at, want time.Duration }{{time.Minute, time.Minute}, {time.Second, time.Minute}, {time.Hour, time.Hour}} {
-		w.tx(func(tx keypin.Tx) error { return tx.TouchKey(t.Context(), key.ID, w.after(step.at)) })
+		w.tx(func(tx keypin.Tx) error {
+			return tx.TouchKey(t.Context(), keypin.LastUse{KeyID: key.ID, At: w.after(step.at)})
+		})
 		want := *key
 		want.LastUsedAt = pointer(w.after(step.want))
 		wantFound(t, &want)(w.store.Key(t.Context(), key.WorkspaceID, key.ID))
 	}
 	wantFound(t, other)(w.store.Key(t.Context(), other.WorkspaceID, other.ID))
-	w.tx(func(tx keypin.Tx) error { return tx.TouchKey(t.Context(), w.id(), w.now) })
+	w.tx(func(tx keypin.Tx) error { return tx.TouchKey(t.Context(), keypin.LastUse{KeyID: w.id(), At: w.now}) })
 }
 
 func theKeysOfADeletedWorkspaceAreRevoked(t *testing.T, w *world) {

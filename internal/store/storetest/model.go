@@ -180,7 +180,7 @@ func (m *model) change(rt *rapid.T) {
 
 func (m *model) touch(rt *rapid.T) {
 	key, at := m.pick(rt), m.now
-	m.tx(func(tx keypin.Tx) error { return tx.TouchKey(m.t.Context(), key.ID, at) })
+	m.tx(func(tx keypin.Tx) error { return tx.TouchKey(m.t.Context(), keypin.LastUse{KeyID: key.ID, At: at}) })
 	if lastUsed(key).Before(at) {
 		key.LastUsedAt = &at
 	}

@@ -33,6 +33,7 @@ func Exercise(t *testing.T, open Open) {
 		{"Invites", inviteTests()},
 		{"Audit", auditTests()},
 		{"Idempotency", idempotencyTests()},
+		{"Usage", usageTests()},
 		{"Tx", txTests()},
 	} {
 		for _, test := range group.tests {

@@ -24,6 +24,9 @@ func New(db DBTX) *Queries {
 func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	q := Queries{db: db}
 	var err error
+	if q.addUsageStmt, err = db.PrepareContext(ctx, addUsage); err != nil {
+		return nil, fmt.Errorf("error preparing query AddUsage: %w", err)
+	}
 	if q.auditEntriesStmt, err = db.PrepareContext(ctx, auditEntries); err != nil {
 		return nil, fmt.Errorf("error preparing query AuditEntries: %w", err)
 	}
@@ -81,6 +84,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.judgeLateKeysStmt, err = db.PrepareContext(ctx, judgeLateKeys); err != nil {
 		return nil, fmt.Errorf("error preparing query JudgeLateKeys: %w", err)
 	}
+	if q.keepUseStmt, err = db.PrepareContext(ctx, keepUse); err != nil {
+		return nil, fmt.Errorf("error preparing query KeepUse: %w", err)
+	}
 	if q.keyStmt, err = db.PrepareContext(ctx, key); err != nil {
 		return nil, fmt.Errorf("error preparing query Key: %w", err)
 	}
@@ -89,6 +95,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.keyCountsStmt, err = db.PrepareContext(ctx, keyCounts); err != nil {
 		return nil, fmt.Errorf("error preparing query KeyCounts: %w", err)
+	}
+	if q.lastUseStmt, err = db.PrepareContext(ctx, lastUse); err != nil {
+		return nil, fmt.Errorf("error preparing query LastUse: %w", err)
 	}
 	if q.memberStmt, err = db.PrepareContext(ctx, member); err != nil {
 		return nil, fmt.Errorf("error preparing query Member: %w", err)
@@ -99,6 +108,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.membersStmt, err = db.PrepareContext(ctx, members); err != nil {
 		return nil, fmt.Errorf("error preparing query Members: %w", err)
 	}
+	if q.newestOfChainStmt, err = db.PrepareContext(ctx, newestOfChain); err != nil {
+		return nil, fmt.Errorf("error preparing query NewestOfChain: %w", err)
+	}
 	if q.orgWorkspaceStmt, err = db.PrepareContext(ctx, orgWorkspace); err != nil {
 		return nil, fmt.Errorf("error preparing query OrgWorkspace: %w", err)
 	}
@@ -107,6 +119,12 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.personalWorkspaceStmt, err = db.PrepareContext(ctx, personalWorkspace); err != nil {
 		return nil, fmt.Errorf("error preparing query PersonalWorkspace: %w", err)
+	}
+	if q.pruneUsageStmt, err = db.PrepareContext(ctx, pruneUsage); err != nil {
+		return nil, fmt.Errorf("error preparing query PruneUsage: %w", err)
+	}
+	if q.topChainsStmt, err = db.PrepareContext(ctx, topChains); err != nil {
+		return nil, fmt.Errorf("error preparing query TopChains: %w", err)
 	}
 	if q.touchKeyStmt, err = db.PrepareContext(ctx, touchKey); err != nil {
 		return nil, fmt.Errorf("error preparing query TouchKey: %w", err)
@@ -126,6 +144,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.updateWorkspaceStmt, err = db.PrepareContext(ctx, updateWorkspace); err != nil {
 		return nil, fmt.Errorf("error preparing query UpdateWorkspace: %w", err)
 	}
+	if q.usageStmt, err = db.PrepareContext(ctx, usage); err != nil {
+		return nil, fmt.Errorf("error preparing query Usage: %w", err)
+	}
 	if q.userStmt, err = db.PrepareContext(ctx, user); err != nil {
 		return nil, fmt.Errorf("error preparing query User: %w", err)
 	}
@@ -143,6 +164,11 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 
 func (q *Queries) Close() error {
 	var err error
+	if q.addUsageStmt != nil {
+		if cerr := q.addUsageStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing addUsageStmt: %w", cerr)
+		}
+	}
 	if q.auditEntriesStmt != nil {
 		if cerr := q.auditEntriesStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing auditEntriesStmt: %w", cerr)
@@ -238,6 +264,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing judgeLateKeysStmt: %w", cerr)
 		}
 	}
+	if q.keepUseStmt != nil {
+		if cerr := q.keepUseStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing keepUseStmt: %w", cerr)
+		}
+	}
 	if q.keyStmt != nil {
 		if cerr := q.keyStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing keyStmt: %w", cerr)
@@ -251,6 +282,11 @@ func (q *Queries) Close() error {
 	if q.keyCountsStmt != nil {
 		if cerr := q.keyCountsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing keyCountsStmt: %w", cerr)
+		}
+	}
+	if q.lastUseStmt != nil {
+		if cerr := q.lastUseStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing lastUseStmt: %w", cerr)
 		}
 	}
 	if q.memberStmt != nil {
@@ -268,6 +304,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing membersStmt: %w", cerr)
 		}
 	}
+	if q.newestOfChainStmt != nil {
+		if cerr := q.newestOfChainStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing newestOfChainStmt: %w", cerr)
+		}
+	}
 	if q.orgWorkspaceStmt != nil {
 		if cerr := q.orgWorkspaceStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing orgWorkspaceStmt: %w", cerr)
@@ -281,6 +322,16 @@ func (q *Queries) Close() error {
 	if q.personalWorkspaceStmt != nil {
 		if cerr := q.personalWorkspaceStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing personalWorkspaceStmt: %w", cerr)
+		}
+	}
+	if q.pruneUsageStmt != nil {
+		if cerr := q.pruneUsageStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing pruneUsageStmt: %w", cerr)
+		}
+	}
+	if q.topChainsStmt != nil {
+		if cerr := q.topChainsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing topChainsStmt: %w", cerr)
 		}
 	}
 	if q.touchKeyStmt != nil {
@@ -311,6 +362,11 @@ func (q *Queries) Close() error {
 	if q.updateWorkspaceStmt != nil {
 		if cerr := q.updateWorkspaceStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing updateWorkspaceStmt: %w", cerr)
+		}
+	}
+	if q.usageStmt != nil {
+		if cerr := q.usageStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing usageStmt: %w", cerr)
 		}
 	}
 	if q.userStmt != nil {
@@ -372,6 +428,7 @@ func (q *Queries) queryRow(ctx context.Context, stmt *sql.Stmt, query string, ar
 type Queries struct {
 	db                         DBTX
 	tx                         *sql.Tx
+	addUsageStmt               *sql.Stmt
 	auditEntriesStmt           *sql.Stmt
 	countAdminsStmt            *sql.Stmt
 	countMembersStmt           *sql.Stmt
@@ -391,21 +448,27 @@ type Queries struct {
 	inviteByTokenStmt          *sql.Stmt
 	judgeEarlyKeysStmt         *sql.Stmt
 	judgeLateKeysStmt          *sql.Stmt
+	keepUseStmt                *sql.Stmt
 	keyStmt                    *sql.Stmt
 	keyByHashStmt              *sql.Stmt
 	keyCountsStmt              *sql.Stmt
+	lastUseStmt                *sql.Stmt
 	memberStmt                 *sql.Stmt
 	memberByIDStmt             *sql.Stmt
 	membersStmt                *sql.Stmt
+	newestOfChainStmt          *sql.Stmt
 	orgWorkspaceStmt           *sql.Stmt
 	pendingInvitesStmt         *sql.Stmt
 	personalWorkspaceStmt      *sql.Stmt
+	pruneUsageStmt             *sql.Stmt
+	topChainsStmt              *sql.Stmt
 	touchKeyStmt               *sql.Stmt
 	updateInviteStmt           *sql.Stmt
 	updateKeyStmt              *sql.Stmt
 	updateMemberStmt           *sql.Stmt
 	updateUserStmt             *sql.Stmt
 	updateWorkspaceStmt        *sql.Stmt
+	usageStmt                  *sql.Stmt
 	userStmt                   *sql.Stmt
 	userBySubjectStmt          *sql.Stmt
 	workspaceStmt              *sql.Stmt
@@ -416,6 +479,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 	return &Queries{
 		db:                         tx,
 		tx:                         tx,
+		addUsageStmt:               q.addUsageStmt,
 		auditEntriesStmt:           q.auditEntriesStmt,
 		countAdminsStmt:            q.countAdminsStmt,
 		countMembersStmt:           q.countMembersStmt,
@@ -435,21 +499,27 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		inviteByTokenStmt:          q.inviteByTokenStmt,
 		judgeEarlyKeysStmt:         q.judgeEarlyKeysStmt,
 		judgeLateKeysStmt:          q.judgeLateKeysStmt,
+		keepUseStmt:                q.keepUseStmt,
 		keyStmt:                    q.keyStmt,
 		keyByHashStmt:              q.keyByHashStmt,
 		keyCountsStmt:              q.keyCountsStmt,
+		lastUseStmt:                q.lastUseStmt,
 		memberStmt:                 q.memberStmt,
 		memberByIDStmt:             q.memberByIDStmt,
 		membersStmt:                q.membersStmt,
+		newestOfChainStmt:          q.newestOfChainStmt,
 		orgWorkspaceStmt:           q.orgWorkspaceStmt,
 		pendingInvitesStmt:         q.pendingInvitesStmt,
 		personalWorkspaceStmt:      q.personalWorkspaceStmt,
+		pruneUsageStmt:             q.pruneUsageStmt,
+		topChainsStmt:              q.topChainsStmt,
 		touchKeyStmt:               q.touchKeyStmt,
 		updateInviteStmt:           q.updateInviteStmt,
 		updateKeyStmt:              q.updateKeyStmt,
 		updateMemberStmt:           q.updateMemberStmt,
 		updateUserStmt:             q.updateUserStmt,
 		updateWorkspaceStmt:        q.updateWorkspaceStmt,
+		usageStmt:                  q.usageStmt,
 		userStmt:                   q.userStmt,
 		userBySubjectStmt:          q.userBySubjectStmt,
 		workspaceStmt:              q.workspaceStmt,

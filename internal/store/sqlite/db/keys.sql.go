@@ -240,7 +240,7 @@ func (q *Queries) KeyCounts(ctx context.Context, arg KeyCountsParams) (KeyCounts
 	return i, err
 }
 
-const touchKey = `-- name: TouchKey :exec
+const touchKey = `-- name: TouchKey :execrows
 UPDATE api_keys SET last_used_at = ?1 WHERE id = ?2 AND (last_used_at IS NULL OR last_used_at < ?1)
 `
 
@@ -249,9 +249,12 @@ type TouchKeyParams struct {
 	ID column.ID
 }
 
-func (q *Queries) TouchKey(ctx context.Context, arg TouchKeyParams) error {
-	_, err := q.exec(ctx, q.touchKeyStmt, touchKey, arg.At, arg.ID)
-	return err
+func (q *Queries) TouchKey(ctx context.Context, arg TouchKeyParams) (int64, error) {
+	result, err := q.exec(ctx, q.touchKeyStmt, touchKey, arg.At, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 const updateKey = `-- name: UpdateKey :execrows

@@ -33,7 +33,7 @@ UPDATE api_keys SET
     updated_at = @updated_at, version = @version, lapses_at = @lapses_at, ended = @ended
 WHERE workspace_id = @workspace_id AND id = @id;
 
--- name: TouchKey :exec
+-- name: TouchKey :execrows
 UPDATE api_keys SET last_used_at = @at WHERE id = @id AND (last_used_at IS NULL OR last_used_at < @at);
 
 -- name: JudgeLateKeys :execrows
