@@ -24,6 +24,7 @@ func (a *App) dataHandler(api *httpapi.API, doors *gateway.Gateway) http.Handler
 		"/ready":                only(api, http.MethodGet, http.HandlerFunc(a.readiness)),
 		"/metrics":              a.withToken(api, "Authorization", only(api, http.MethodGet, a.metrics.Handler())),
 		"/api/v1/invalidations": a.withToken(api, "Authorization", only(api, http.MethodGet, http.HandlerFunc(doors.Invalidations))),
+		"/api/v1/usage-reports": a.withToken(api, "Authorization", only(api, http.MethodPost, http.HandlerFunc(doors.UsageReports))),
 		gateway.ExtAuthzPath:    a.withToken(api, "Authorization", only(api, http.MethodPost, doors.ExtAuthz())),
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"math"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -83,6 +84,9 @@ type lastUse struct {
 var counted = [...]Code{
 	CodeValid, CodeRevoked, CodeInactive, CodeExpired, CodeIPNotAllowed, CodeInsufficientScope, CodeRateLimited, CodeQuotaExceeded,
 }
+
+// Counted lists the outcomes that have a key, which are those that usage counts.
+func Counted() []Code { return slices.Clone(counted[:]) }
 
 // indexOf is the code's place in counted, -1 for an outcome without a key.
 func indexOf(code Code) int {
