@@ -2,7 +2,7 @@
 # Installs what the tests need and the machine lacks: tools and Python packages
 # into .tools/, at the versions that tools/go.mod and test/python/requirements.txt
 # pin; with apt only a C compiler (the race detector needs one), curl, Python's venv
-# module, and the two proxies that the examples of the documentation are for.
+# module, and the proxies nginx and Caddy, which the documentation's examples are for.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
