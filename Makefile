@@ -43,6 +43,10 @@ bench-verify: ## Measure verification beside a bare handler and another product 
 	@./scripts/install-bench.sh
 	@$(GO) run ./test/benchverify
 
+.PHONY: bench-memory
+bench-memory: ## Measure memory with a million keys, starts with ten million (10 minutes)
+	@$(GO) run ./test/benchmemory
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (10s)
 	@./scripts/fuzz.sh

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -72,12 +71,12 @@ func (p *betterAuth) start(ctx context.Context, dir string) (err error) {
 	if err := p.postgresCommand(ctx, as, "initdb", "--pgdata", data, "--auth", "trust", "--username", "bench").Run(); err != nil {
 		return fmt.Errorf("making a PostgreSQL cluster: %w; see %s", err, p.log.Name())
 	}
-	port, err := freePort(ctx)
+	address, err := measure.FreeAddress(ctx)
 	if err != nil {
 		return err
 	}
-	p.url = fmt.Sprintf("postgres://bench@127.0.0.1:%d/postgres", port)
-	p.postgres = p.postgresCommand(ctx, as, "postgres", "-D", data, "-p", strconv.Itoa(port),
+	p.url = "postgres://bench@" + address + "/postgres"
+	p.postgres = p.postgresCommand(ctx, as, "postgres", "-D", data, "-p", portOf(address),
 		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=")
 	if err := p.postgres.Start(); err != nil {
 		return err
@@ -126,12 +125,12 @@ func (p *betterAuth) stop() error {
 
 // on serves on the cores: a process for each.
 func (p *betterAuth) on(ctx context.Context, c cores) (process, error) {
-	port, err := freePort(ctx)
+	address, err := measure.FreeAddress(ctx)
 	if err != nil {
 		return process{}, err
 	}
-	node := process{address: fmt.Sprintf("127.0.0.1:%d", port)}
-	node.command = measure.Pinned(ctx, c.server, "node", "server.js", strconv.Itoa(port), strconv.Itoa(c.n))
+	node := process{address: address}
+	node.command = measure.Pinned(ctx, c.server, "node", "server.js", portOf(address), strconv.Itoa(c.n))
 	p.prepare(node.command)
 	if err := node.command.Start(); err != nil {
 		return process{}, err
@@ -207,11 +206,4 @@ func unprivileged() (*syscall.Credential, error) {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, errors.Join(errUID, errGID)
 }
 
-// freePort is a port that nobody listens on.
-func freePort(ctx context.Context) (int, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	return l.Addr().(*net.TCPAddr).Port, l.Close()
-}
+func portOf(address string) string { return address[strings.LastIndexByte(address, ':')+1:] }
