@@ -10,7 +10,7 @@ TOOLS := $(CURDIR)/.tools/bin
 
 .PHONY: help
 help: ## List what can be asked for
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 .PHONY: build
 build: ## Build bin/keypin; its version is git's
@@ -37,6 +37,15 @@ generate: $(TOOLS)/sqlc ## Write the generated code and api/openapi.json anew
 .PHONY: bench
 bench: ## Measure, and write the table in docs/benchmarks.md (5 minutes)
 	@$(GO) run ./test/bench
+
+.PHONY: bench-verify
+bench-verify: ## Measure verification beside a bare handler and another product (7 minutes)
+	@./scripts/install-bench.sh
+	@$(GO) run ./test/benchverify
+
+.PHONY: bench-memory
+bench-memory: ## Measure memory with a million keys, starts with ten million (10 minutes)
+	@$(GO) run ./test/benchmemory
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (10s)

@@ -1,36 +1,23 @@
 #!/usr/bin/env bash
 # Installs what the tests need and the machine lacks: tools and Python packages
 # into .tools/, at the versions that tools/go.mod and test/python/requirements.txt
-# pin; with apt only a C compiler (the race detector needs one), curl and Python's
-# venv module.
+# pin; with apt only a C compiler (the race detector needs one), curl, Python's venv
+# module, and the proxies nginx and Caddy, which the documentation's examples are for.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-say_and_stop() {
-    echo "$1" >&2
-    exit 1
-}
+source scripts/apt.sh
 
-apt_install() {
-    local root=()
-    if ((EUID != 0)); then
-        command -v sudo >/dev/null || say_and_stop "install these as root, then try again: $*"
-        root=(sudo)
-    fi
-    command -v apt-get >/dev/null || say_and_stop "install these with your system's packages, then try again: $*"
-    echo "installing with apt: $*"
-    "${root[@]}" apt-get update -qq
-    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
-}
-
-command -v go >/dev/null || say_and_stop 'Go is needed: https://go.dev/dl/ (1.21 or later; it fetches the version that go.mod names)'
-command -v python3 >/dev/null || say_and_stop 'Python 3.11 or later is needed'
+have go || say_and_stop 'Go is needed: https://go.dev/dl/ (1.21 or later; it fetches the version that go.mod names)'
+have python3 || say_and_stop 'Python 3.11 or later is needed'
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || say_and_stop "Python 3.11 or later is needed, this is $(python3 --version)"
 
 missing=()
-command -v gcc >/dev/null || missing+=(gcc libc6-dev)
-command -v curl >/dev/null || missing+=(curl ca-certificates)
+have gcc || missing+=(gcc libc6-dev)
+have curl || missing+=(curl ca-certificates)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+have nginx || missing+=(nginx)
+have caddy || missing+=(caddy)
 ((${#missing[@]} == 0)) || apt_install "${missing[@]}"
 
 make --silent tools

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"path/filepath"
 	"time"
+
+	"github.com/keypin/keypin/test/measure"
 )
 
 const (
@@ -15,35 +17,35 @@ const (
 )
 
 // creates compares making keys over HTTP with a bare loop of single-row inserts.
-func (b *bench) creates(ctx context.Context) (rows []row, err error) {
+func (b *bench) creates(ctx context.Context) (rows []measure.Row, err error) {
 	b.say("measuring creates")
 	s, err := b.serve(ctx, "create")
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, s.stop()) }()
+	defer func() { err = errors.Join(err, s.Stop()) }()
 	bare, err := openBare(ctx, filepath.Join(b.dir, "bare.db"))
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, bare.close()) }()
 
-	request := s.request(http.MethodPost, "/api/v1/api-keys", `{"name":"Continuous integration","scopes":["workflows:read","voices:read"]}`)
+	request := s.Request(http.MethodPost, "/api/v1/api-keys", `{"name":"Continuous integration","scopes":["workflows:read","voices:read"]}`)
 	samples, err := turns(ctx, b.rounds, createTurn, bare.load(),
 		s.requests(1, http.StatusCreated, request), s.requests(manyAtOnce, http.StatusCreated, request))
 	if err != nil {
 		return nil, err
 	}
 	for i, clients := range []int{1, manyAtOnce} {
-		r := row{
-			what:    fmt.Sprintf("create, %s", counted(clients)),
-			figure:  throughput(samples[1+i]),
-			against: "bare insert: " + throughput(samples[0]),
-			ratio:   ratioOf(samples[1+i], samples[0], rate),
-			aim:     atLeast(0.5),
+		r := measure.Row{
+			What:    fmt.Sprintf("create, %s", counted(clients)),
+			Figure:  measure.Throughput(samples[1+i]),
+			Against: "bare insert: " + measure.Throughput(samples[0]),
+			Ratio:   measure.RatioOf(samples[1+i], samples[0], measure.Rate),
+			Aim:     measure.AtLeast(0.5),
 		}
 		if clients > 1 {
-			r.aim = moreThan(1)
+			r.Aim = measure.MoreThan(1)
 		}
 		rows = append(rows, r)
 	}

@@ -7,12 +7,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/keypin/keypin/test/measure"
 )
 
 // The numbers of keys that lists and gets are compared at. The second is a flag.
@@ -22,6 +23,9 @@ const (
 )
 
 const allParts = "create,read,verify"
+
+// command is how the page names this program.
+const command = "go run ./test/bench"
 
 // options are what a run is told.
 type options struct {
@@ -62,11 +66,11 @@ type bench struct {
 
 func run(ctx context.Context, o options, out, progress io.Writer) (err error) {
 	began := time.Now()
-	machine, err := inspect(ctx, o.dir, began)
+	machine, err := measure.Inspect(ctx, o.dir, began)
 	if err != nil {
 		return err
 	}
-	before, err := used()
+	before, err := measure.Used()
 	if err != nil {
 		return err
 	}
@@ -80,29 +84,30 @@ func run(ctx context.Context, o options, out, progress io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	after, err := used()
+	after, err := measure.Used()
 	if err != nil {
 		return err
 	}
 	took := time.Since(began)
-	text := report(machine, rows, took, disturbed(before, after, took))
+	text := machine.Heading(command, took, measure.Disturbed(before, after, took)) + "\n" + measure.Table(rows)
 	if _, err := io.WriteString(out, text); err != nil {
 		return err
 	}
 	if o.docs == "" || o.parts != allParts || o.manyKeys != defaultKeys {
 		return nil
 	}
-	return rewrite(o.docs, text)
+	return measure.Rewrite(o.docs, command, text)
 }
 
 // measure measures the parts that are asked for.
-func (b *bench) measure(ctx context.Context) (rows []row, err error) {
-	if err := b.build(ctx); err != nil {
+func (b *bench) measure(ctx context.Context) (rows []measure.Row, err error) {
+	b.say("building the program")
+	if err := measure.Build(ctx, b.program, "./cmd/keypin"); err != nil {
 		return nil, err
 	}
 	for _, part := range []struct {
 		names   string
-		measure func(context.Context) ([]row, error)
+		measure func(context.Context) ([]measure.Row, error)
 	}{{"create", b.creates}, {"read,verify", b.reads}} {
 		if !b.wants(part.names) {
 			continue
@@ -128,15 +133,4 @@ func (b *bench) wants(parts string) bool {
 
 func (b *bench) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(b.progress, format+"\n", args...) // nobody is left to tell
-}
-
-// build makes the program as it is shipped.
-func (b *bench) build(ctx context.Context) error {
-	b.say("building the program")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", b.program, "./cmd/keypin") //nolint:gosec // the folder is ours
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building the program: %w\n%s", err, out)
-	}
-	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/keypin/keypin/test/measure"
 )
 
 // load is what is measured: so many clients, each of which does next over and over.
@@ -15,32 +17,26 @@ type load struct {
 	client func(ctx context.Context, i int) (next func() error, end func(), err error)
 }
 
-// sample is what one turn of a load shows.
-type sample struct {
-	rate     float64 // per second
-	p50, p99 time.Duration
-}
-
 // requests is the load of clients that send the requests one after the other, each
 // client beginning with another one.
-func (s *server) requests(clients, status int, all ...request) load {
+func (s server) requests(clients, status int, all ...measure.Request) load {
 	return load{clients: clients, client: func(ctx context.Context, i int) (func() error, func(), error) {
-		c, err := dial(ctx, s.address)
+		c, err := measure.Dial(ctx, s.Address)
 		if err != nil {
 			return nil, nil, err
 		}
 		at := i * len(all) / clients
 		return func() error {
 			at++
-			_, err := c.do(all[at%len(all)], status)
+			_, err := c.Do(all[at%len(all)], status)
 			return err
-		}, c.close, nil
+		}, c.Close, nil
 	}}
 }
 
 // turn runs the load for some time, and for at least one round of every client. It
 // begins with some that are not counted.
-func (l load) turn(ctx context.Context, long time.Duration) (sample, error) {
+func (l load) turn(ctx context.Context, long time.Duration) (measure.Sample, error) {
 	taken := make([][]time.Duration, l.clients)
 	errs := make([]error, l.clients)
 	var warm, running sync.WaitGroup
@@ -72,19 +68,19 @@ func (l load) turn(ctx context.Context, long time.Duration) (sample, error) {
 	elapsed := time.Since(began)
 	all := slices.Concat(taken...)
 	if err := errors.Join(errors.Join(errs...), ctx.Err()); err != nil {
-		return sample{}, err
+		return measure.Sample{}, err
 	}
 	slices.Sort(all)
-	return sample{
-		rate: float64(len(all)) / elapsed.Seconds(),
-		p50:  all[len(all)/2],
-		p99:  all[len(all)*99/100],
+	return measure.Sample{
+		Rate: float64(len(all)) / elapsed.Seconds(),
+		P50:  all[len(all)/2],
+		P99:  all[len(all)*99/100],
 	}, nil
 }
 
 // turns gives each load its turn, so many times, every other time in reverse.
-func turns(ctx context.Context, rounds int, long time.Duration, loads ...load) ([][]sample, error) {
-	samples := make([][]sample, len(loads))
+func turns(ctx context.Context, rounds int, long time.Duration, loads ...load) ([][]measure.Sample, error) {
+	samples := make([][]measure.Sample, len(loads))
 	for round := range rounds {
 		for j := range loads {
 			i := j
@@ -99,30 +95,4 @@ func turns(ctx context.Context, rounds int, long time.Duration, loads ...load) (
 		}
 	}
 	return samples, nil
-}
-
-// median of an attribute of the samples.
-func median[T int | float64 | time.Duration](samples []sample, of func(sample) T) T {
-	values := make([]T, len(samples))
-	for i, s := range samples {
-		values[i] = of(s)
-	}
-	slices.Sort(values)
-	return values[len(values)/2]
-}
-
-func rate(s sample) float64      { return s.rate }
-func p50(s sample) time.Duration { return s.p50 }
-func p99(s sample) time.Duration { return s.p99 }
-
-// ratio compares two loads turn by turn.
-type ratio struct{ median, least, most float64 }
-
-func ratioOf[T float64 | time.Duration](of, to []sample, attribute func(sample) T) ratio {
-	values := make([]float64, len(of))
-	for i := range of {
-		values[i] = float64(attribute(of[i])) / float64(attribute(to[i]))
-	}
-	slices.Sort(values)
-	return ratio{values[len(values)/2], values[0], values[len(values)-1]}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/keypin/keypin/internal/keypin"
+	"github.com/keypin/keypin/test/measure"
 )
 
 const (
@@ -19,17 +20,17 @@ const (
 
 // reads compares two servers, one with few keys and one with many, in one workspace
 // each, and then measures verifications at the latter.
-func (b *bench) reads(ctx context.Context) (rows []row, err error) {
+func (b *bench) reads(ctx context.Context) (rows []measure.Row, err error) {
 	few, err := b.serve(ctx, "few")
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, few.stop()) }()
+	defer func() { err = errors.Join(err, few.Stop()) }()
 	many, err := b.serve(ctx, "many")
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, many.stop()) }()
+	defer func() { err = errors.Join(err, many.Stop()) }()
 	fewIDs, err := few.seed(ctx, fewKeys)
 	if err != nil {
 		return nil, fmt.Errorf("seeding: %w", err)
@@ -56,25 +57,25 @@ func (b *bench) reads(ctx context.Context) (rows []row, err error) {
 // question is a read that both servers are asked.
 type question struct {
 	what string
-	aim  aim
+	aim  measure.Aim
 	slow bool // it looks at every key, so that many keys cannot but take longer
 	// ask makes the requests to a server with the keys ids.
-	ask func(s *server, ids []keypin.ID) []request
+	ask func(s server, ids []keypin.ID) []measure.Request
 }
 
 func questions() []question {
-	list := func(query string) func(*server, []keypin.ID) []request {
-		return func(s *server, _ []keypin.ID) []request {
-			return []request{s.request(http.MethodGet, "/api/v1/api-keys"+query, "")}
+	list := func(query string) func(server, []keypin.ID) []measure.Request {
+		return func(s server, _ []keypin.ID) []measure.Request {
+			return []measure.Request{s.Request(http.MethodGet, "/api/v1/api-keys"+query, "")}
 		}
 	}
 	return []question{
-		{what: "get", aim: atMost(1.2), ask: someGets},
-		{what: "list, first page of 50", aim: atMost(1.5), ask: list("")},
-		{what: "list, last page of 50", ask: func(s *server, ids []keypin.ID) []request {
+		{what: "get", aim: measure.AtMost(1.2), ask: someGets},
+		{what: "list, first page of 50", aim: measure.AtMost(1.5), ask: list("")},
+		{what: "list, last page of 50", ask: func(s server, ids []keypin.ID) []measure.Request {
 			return list(fmt.Sprintf("?offset=%d", len(ids)/10*8-50))(s, ids) // eight of ten are usable
 		}},
-		{what: "list, page in the middle, 25 keys", ask: func(s *server, ids []keypin.ID) []request {
+		{what: "list, page in the middle, 25 keys", ask: func(s server, ids []keypin.ID) []measure.Request {
 			return list(fmt.Sprintf("?limit=25&offset=%d", len(ids)/10*4))(s, ids)
 		}},
 		{what: "list, `status=revoked`, first 10", ask: list("?status=revoked&limit=10")},
@@ -86,16 +87,16 @@ func questions() []question {
 }
 
 // someGets asks for keys drawn from all.
-func someGets(s *server, ids []keypin.ID) []request {
-	requests := make([]request, 5000)
+func someGets(s server, ids []keypin.ID) []measure.Request {
+	requests := make([]measure.Request, 5000)
 	for i := range requests {
 		id := ids[rand.IntN(len(ids))] //nolint:gosec // a draw for a measurement
-		requests[i] = s.request(http.MethodGet, "/api/v1/api-keys/"+id.String(), "")
+		requests[i] = s.Request(http.MethodGet, "/api/v1/api-keys/"+id.String(), "")
 	}
 	return requests
 }
 
-func (b *bench) lists(ctx context.Context, few, many *server, fewIDs, manyIDs []keypin.ID) (rows []row, err error) {
+func (b *bench) lists(ctx context.Context, few, many server, fewIDs, manyIDs []keypin.ID) (rows []measure.Row, err error) {
 	for _, q := range questions() {
 		b.say("measuring %s", q.what)
 		rounds := 2*b.rounds - 1
@@ -107,12 +108,12 @@ func (b *bench) lists(ctx context.Context, few, many *server, fewIDs, manyIDs []
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", q.what, err)
 		}
-		rows = append(rows, row{
-			what:    q.what,
-			figure:  fmt.Sprintf("%s with %s keys", milliseconds(median(samples[1], p50)), grouped(len(manyIDs))),
-			against: fmt.Sprintf("%s with %s", milliseconds(median(samples[0], p50)), grouped(len(fewIDs))),
-			ratio:   ratioOf(samples[1], samples[0], p50),
-			aim:     q.aim,
+		rows = append(rows, measure.Row{
+			What:    q.what,
+			Figure:  fmt.Sprintf("%s with %s keys", measure.Milliseconds(measure.Median(samples[1], measure.P50)), measure.Grouped(len(manyIDs))),
+			Against: fmt.Sprintf("%s with %s", measure.Milliseconds(measure.Median(samples[0], measure.P50)), measure.Grouped(len(fewIDs))),
+			Ratio:   measure.RatioOf(samples[1], samples[0], measure.P50),
+			Aim:     q.aim,
 		})
 	}
 	return rows, nil
@@ -120,43 +121,43 @@ func (b *bench) lists(ctx context.Context, few, many *server, fewIDs, manyIDs []
 
 // verifications measures the public verify call, as a session and as a key, next to
 // the cheapest request there is.
-func (b *bench) verifications(ctx context.Context, s *server) (rows []row, err error) {
+func (b *bench) verifications(ctx context.Context, s server) (rows []measure.Row, err error) {
 	b.say("measuring verifications")
-	asker, err := s.create(ctx, `{"name":"Gateway","scopes":["api-keys:verify"]}`)
+	asker, err := s.Create(ctx, `{"name":"Gateway","scopes":["api-keys:verify"]}`)
 	if err != nil {
 		return nil, err
 	}
 	var bodies []string
 	for range 200 {
-		k, err := s.create(ctx, `{"name":"Presented","scopes":["workflows:read","voices:read"]}`)
+		k, err := s.Create(ctx, `{"name":"Presented","scopes":["workflows:read","voices:read"]}`)
 		if err != nil {
 			return nil, err
 		}
 		bodies = append(bodies, fmt.Sprintf(`{"key":%q,"scopes":["workflows:read"],"client_ip":"192.0.2.1"}`, k.Secret))
 	}
-	as := func(token string) []request {
-		requests := make([]request, len(bodies))
+	as := func(token string) []measure.Request {
+		requests := make([]measure.Request, len(bodies))
 		for i, body := range bodies {
-			requests[i] = s.requestAs(token, http.MethodPost, "/api/v1/api-keys/verify", body)
+			requests[i] = measure.NewRequest(s.Address, token, http.MethodPost, "/api/v1/api-keys/verify", body)
 		}
 		return requests
 	}
-	if err := s.accepts(ctx, as(s.token)[0], as(asker.Secret)[0]); err != nil {
+	if err := s.accepts(ctx, as(s.Token)[0], as(asker.Secret)[0]); err != nil {
 		return nil, err
 	}
-	health := s.request(http.MethodGet, "/health", "")
+	health := s.Request(http.MethodGet, "/health", "")
 	for _, clients := range []int{1, manyAtOnce} {
 		samples, err := turns(ctx, b.rounds, verifyTurn, s.requests(clients, http.StatusOK, health),
-			s.requests(clients, http.StatusOK, as(s.token)...), s.requests(clients, http.StatusOK, as(asker.Secret)...))
+			s.requests(clients, http.StatusOK, as(s.Token)...), s.requests(clients, http.StatusOK, as(asker.Secret)...))
 		if err != nil {
 			return nil, err
 		}
 		for i, by := range []string{"a session", "a key"} {
-			rows = append(rows, row{
-				what:    fmt.Sprintf("verify, asked by %s, %s", by, counted(clients)),
-				figure:  throughput(samples[1+i]),
-				against: "`GET /health`: " + throughput(samples[0]),
-				ratio:   ratioOf(samples[1+i], samples[0], rate),
+			rows = append(rows, measure.Row{
+				What:    fmt.Sprintf("verify, asked by %s, %s", by, counted(clients)),
+				Figure:  measure.Throughput(samples[1+i]),
+				Against: "`GET /health`: " + measure.Throughput(samples[0]),
+				Ratio:   measure.RatioOf(samples[1+i], samples[0], measure.Rate),
 			})
 		}
 	}
@@ -164,13 +165,13 @@ func (b *bench) verifications(ctx context.Context, s *server) (rows []row, err e
 }
 
 // accepts makes sure that what is measured is an acceptance.
-func (s *server) accepts(ctx context.Context, requests ...request) error {
+func (s server) accepts(ctx context.Context, requests ...measure.Request) error {
 	for _, r := range requests {
 		var outcome struct {
 			Valid bool   `json:"valid"`
 			Code  string `json:"code"`
 		}
-		if err := s.ask(ctx, r, http.StatusOK, &outcome); err != nil {
+		if err := s.Ask(ctx, r, http.StatusOK, &outcome); err != nil {
 			return err
 		}
 		if !outcome.Valid {

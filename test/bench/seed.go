@@ -12,6 +12,7 @@ import (
 
 	"github.com/keypin/keypin/internal/keypin"
 	"github.com/keypin/keypin/internal/store/sqlite" //nolint:depguard // a million keys over HTTP would take an hour
+	"github.com/keypin/keypin/test/measure"
 )
 
 // seedGroup is how many keys share a commit.
@@ -25,15 +26,15 @@ func teams() []string {
 // seed fills the workspace of the server's session with n keys, through the store, and
 // gives their ids, oldest first. Of ten keys, two are revoked, two are test keys and
 // one is read-only. The server is stopped for it and started again.
-func (s *server) seed(ctx context.Context, n int) ([]keypin.ID, error) {
-	owner, err := s.whoami(ctx)
+func (s server) seed(ctx context.Context, n int) ([]keypin.ID, error) {
+	owner, err := s.Whoami(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.stop(); err != nil {
+	if err := s.Stop(); err != nil {
 		return nil, err
 	}
-	store, err := sqlite.Open(ctx, sqlite.Options{Path: filepath.Join(s.dir, "keypin.db")})
+	store, err := sqlite.Open(ctx, sqlite.Options{Path: filepath.Join(s.Dir, "keypin.db")})
 	if err != nil {
 		return nil, err
 	}
@@ -41,10 +42,10 @@ func (s *server) seed(ctx context.Context, n int) ([]keypin.ID, error) {
 	if err := errors.Join(err, store.Close()); err != nil {
 		return nil, err
 	}
-	return ids, s.start(ctx)
+	return ids, s.Start(ctx)
 }
 
-func fill(ctx context.Context, store keypin.Store, owner caller, n int) ([]keypin.ID, error) {
+func fill(ctx context.Context, store keypin.Store, owner measure.Caller, n int) ([]keypin.ID, error) {
 	workspace, err := keypin.ParseID(owner.WorkspaceID)
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package main
+package measure
 
 import (
 	"context"
@@ -12,16 +12,16 @@ import (
 	"time"
 )
 
-// machine is where and when a run took place.
-type machine struct {
+// Machine is where and when a run took place.
+type Machine struct {
 	date, commit, goVersion, kernel string
 	cpu, memory, disk               string
 }
 
-// inspect describes the machine, with the file system of dir. It refuses one in
+// Inspect describes the machine, with the file system of dir. It refuses one in
 // memory: nothing is durable there.
-func inspect(ctx context.Context, dir string, now time.Time) (machine, error) {
-	m := machine{date: now.UTC().Format("2006-01-02 15:04 UTC"), goVersion: strings.TrimPrefix(runtime.Version(), "go"), commit: commit(ctx)}
+func Inspect(ctx context.Context, dir string, now time.Time) (Machine, error) {
+	m := Machine{date: now.UTC().Format("2006-01-02 15:04 UTC"), goVersion: strings.TrimPrefix(runtime.Version(), "go"), commit: commit(ctx)}
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return m, err
 	}
@@ -46,6 +46,13 @@ func inspect(ctx context.Context, dir string, now time.Time) (machine, error) {
 	m.memory = fmt.Sprintf("%.0f GiB", kibibytes/(1<<20))
 	m.kernel = strings.TrimSpace(content("/proc/sys/kernel/osrelease"))
 	return m, nil
+}
+
+// Heading says where, when and how a run took place, in lines of the page.
+func (m Machine) Heading(command string, took time.Duration, others float64) string {
+	return fmt.Sprintf("Measured %s with `%s`, in %s, at commit %s.\n", m.date, command, took.Round(time.Second), m.commit) +
+		fmt.Sprintf("%s; %s of memory; data on %s; Linux %s; Go %s.\n", m.cpu, m.memory, m.disk, m.kernel, m.goVersion) +
+		fmt.Sprintf("Other processes took %.0f %% of the processors' time during the run.\n", 100*others)
 }
 
 // commit is git's name of the tree that is measured.
@@ -97,11 +104,12 @@ func content(file string) string {
 	return string(text)
 }
 
-// usage is processor time since some instant that does not matter: of everything, and
+// Usage is processor time since some instant that does not matter: of everything, and
 // of this process with the children that it has waited for.
-type usage struct{ all, own time.Duration }
+type Usage struct{ all, own time.Duration }
 
-func used() (u usage, err error) {
+// Used reads it.
+func Used() (u Usage, err error) {
 	var user, nice, system, idle, iowait, irq, softirq, steal int64 // in hundredths of a second
 	if _, err := fmt.Sscanf(content("/proc/stat"), "cpu %d %d %d %d %d %d %d %d",
 		&user, &nice, &system, &idle, &iowait, &irq, &softirq, &steal); err != nil {
@@ -118,9 +126,9 @@ func used() (u usage, err error) {
 	return u, nil
 }
 
-// disturbed is the share of the processors that others took in the time from begin
+// Disturbed is the share of the processors that others took in the time from begin
 // to end.
-func disturbed(begin, end usage, took time.Duration) float64 {
+func Disturbed(begin, end Usage, took time.Duration) float64 {
 	others := (end.all - begin.all) - (end.own - begin.own)
 	return max(0, others.Seconds()/took.Seconds()/float64(runtime.NumCPU()))
 }

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/keypin/keypin/test/measure"
+)
+
+func TestTheCachesCountersAreFound(t *testing.T) {
+	t.Parallel()
+	got, err := lookupsOf(`# HELP keypin_cache_hits_total Some help with miss in it.
+keypin_cache_hits_total{kind="known"} 90
+keypin_cache_hits_total{kind="unknown"} 9
+keypin_cache_misses_total 1
+keypin_cache_bytes 12345
+keypin_verifications_total{code="valid"} 77
+go_memstats_mcache_inuse_bytes 5
+`)
+	if want := (lookups{hits: 99, misses: 1}); err != nil || got != want {
+		t.Errorf("%+v, %v, want %+v", got, err, want)
+	}
+	if got.String() != "99.00 %" || (lookups{}).String() != "not counted" {
+		t.Errorf("shown as %s and %s", got, lookups{})
+	}
+}
+
+func TestTheMemoryOfThisProcessIsTold(t *testing.T) {
+	t.Parallel()
+	now, most, err := resident(os.Getpid())
+	if err != nil || now < mebibyte || most < now {
+		t.Errorf("%d now, at most %d, %v", now, most, err)
+	}
+}
+
+func TestThePageHasAPlaceForWhatIsMeasured(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "benchmarks.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "page.md")
+	if err := os.WriteFile(file, page, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := measure.Rewrite(file, command, "new"); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/keypin/keypin/test/measure"
+)
+
+// command is how the page names this program.
+const command = "go run ./test/benchmemory"
+
+const (
+	defaultHot    = 1_000_000
+	defaultStored = 10_000_000
+)
+
+// options are what a run is told.
+type options struct {
+	dir        string // what a run needs goes into a folder that is made here and removed afterwards
+	docs       string // the page to rewrite; "" = none
+	parts      string
+	hot        int
+	rounds     int
+	rateLimit  int
+	cacheBytes string
+	stored     int
+	starts     int
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, parse(), os.Stdout, os.Stderr)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "benchmemory:", err)
+		os.Exit(1)
+	}
+}
+
+const allParts = "memory,start"
+
+func parse() (o options) {
+	flag.StringVar(&o.dir, "dir", "bin", "make databases in a new folder in `DIR`, and remove it afterwards")
+	flag.StringVar(&o.docs, "docs", "docs/benchmarks.md", "rewrite the measured part of `FILE`, if nothing was left out; empty = print only")
+	flag.StringVar(&o.parts, "parts", allParts, "measure only these `PARTS`")
+	flag.IntVar(&o.hot, "hot", defaultHot, "verify `N` keys, a multiple of 1000")
+	flag.IntVar(&o.rounds, "rounds", 3, "verify each key `N` times")
+	flag.IntVar(&o.rateLimit, "rate-limit", 600, "each key's limit per minute, `N`; 0 = none")
+	flag.StringVar(&o.cacheBytes, "cache-max-bytes", "", "run with this `SIZE` of the cache; empty = the default")
+	flag.IntVar(&o.stored, "stored", defaultStored, "start with `N` keys in the database, a multiple of 1000")
+	flag.IntVar(&o.starts, "starts", 9, "start `N` times")
+	flag.Parse()
+	return o
+}
+
+// complete reports whether the run measures all that the page shows.
+func (o options) complete() bool {
+	return o.parts == allParts && o.hot == defaultHot && o.stored == defaultStored && o.rateLimit > 0 && o.rounds >= 3 && o.starts >= 9
+}
+
+// bench is one run.
+type bench struct {
+	options
+	dir, program string
+	progress     io.Writer
+}
+
+func (b *bench) say(format string, args ...any) {
+	_, _ = fmt.Fprintf(b.progress, format+"\n", args...) // nobody is left to tell
+}
+
+func run(ctx context.Context, o options, out, progress io.Writer) (err error) {
+	began := time.Now()
+	machine, err := measure.Inspect(ctx, o.dir, began)
+	if err != nil {
+		return err
+	}
+	before, err := measure.Used()
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp(o.dir, "benchmemory-")
+	if err != nil {
+		return fmt.Errorf("making a folder for the databases: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	b := &bench{options: o, dir: dir, program: filepath.Join(dir, "keypin"), progress: progress}
+	b.say("building the program")
+	if err := measure.Build(ctx, b.program, "./cmd/keypin"); err != nil {
+		return err
+	}
+	var rows []row
+	for name, part := range map[string]func(context.Context) ([]row, error){"memory": b.memory, "start": b.start} {
+		if !strings.Contains(o.parts, name) {
+			continue
+		}
+		measured, err := part(ctx)
+		if err != nil {
+			return fmt.Errorf("measuring %s: %w", name, err)
+		}
+		rows = append(rows, measured...)
+	}
+	after, err := measure.Used()
+	if err != nil {
+		return err
+	}
+	took := time.Since(began)
+	text := machine.Heading(command, took, measure.Disturbed(before, after, took)) + "\n" + table(rows)
+	if _, err := io.WriteString(out, text); err != nil {
+		return err
+	}
+	if o.docs == "" || !o.complete() {
+		return nil
+	}
+	return measure.Rewrite(o.docs, command, text)
+}
+
+// row is one figure.
+type row struct{ what, figure, against, aim string }
+
+// judged is an aim and whether it is met.
+func judged(aim string, met bool) string {
+	if met {
+		return aim + ": met"
+	}
+	return aim + ": **missed**"
+}
+
+func table(rows []row) string {
+	var b strings.Builder
+	b.WriteString("| what | Keypin | beside | aim |\n|---|---|---|---|\n")
+	for _, r := range rows {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", r.what, r.figure, r.against, r.aim)
+	}
+	return b.String()
+}

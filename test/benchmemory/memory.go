@@ -1,0 +1,195 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/keypin/keypin/test/measure"
+	"github.com/keypin/keypin/test/measure/bulk"
+)
+
+const (
+	clients     = 16
+	memoryAim   = 512 << 20
+	mebibyte    = 1 << 20
+	verifyPath  = "/api/v1/api-keys/verify"
+	metricsPath = "/metrics"
+)
+
+// memory verifies every key of a million, so many times, and looks at what the process
+// holds then.
+func (b *bench) memory(ctx context.Context) (rows []row, err error) {
+	s := &measure.Server{Program: b.program, Dir: filepath.Join(b.dir, "hot"), Data: true}
+	if b.cacheBytes != "" {
+		s.Env = append(s.Env, "KEYPIN_CACHE_MAX_BYTES="+b.cacheBytes)
+	}
+	if err := s.Start(ctx); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.Stop()) }()
+	b.say("storing %d keys", b.hot)
+	if err := bulk.Stock(ctx, s, b.hot, b.rateLimit); err != nil {
+		return nil, err
+	}
+	idle, _, err := resident(s.PID())
+	if err != nil {
+		return nil, err
+	}
+	var last lookups
+	var took time.Duration
+	for round := range b.rounds {
+		before, err := countedLookups(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		began := time.Now()
+		if err := verifyAll(ctx, s, b.hot); err != nil {
+			return nil, fmt.Errorf("round %d: %w", round+1, err)
+		}
+		took = time.Since(began)
+		after, err := countedLookups(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		last = lookups{after.hits - before.hits, after.misses - before.misses}
+		now, most, err := resident(s.PID())
+		if err != nil {
+			return nil, err
+		}
+		b.say("round %d: %.0f s, %s (at most %s), hits %s", round+1, took.Seconds(), size(now), size(most), last)
+	}
+	now, most, err := resident(s.PID())
+	if err != nil {
+		return nil, err
+	}
+	what := fmt.Sprintf("resident memory, %s distinct keys in use", measure.Grouped(b.hot))
+	return []row{
+		{what, fmt.Sprintf("%s (at most %s during the run)", size(now), size(most)), "before the first request: " + size(idle), judged("≤ "+size(memoryAim), now <= memoryAim)},
+		{fmt.Sprintf("cache hits in round %d", b.rounds), last.String(), fmt.Sprintf("%s verifications/s by %d clients", measure.Grouped(int(float64(b.hot)/took.Seconds())), clients), "–"},
+	}, nil
+}
+
+// verifyAll verifies the first n keys, once each, and insists that all are valid.
+func verifyAll(ctx context.Context, s *measure.Server, n int) error {
+	var next atomic.Int64
+	errs := make([]error, clients)
+	var running sync.WaitGroup
+	for i := range clients {
+		running.Go(func() {
+			c, err := measure.Dial(ctx, s.DataAddress)
+			if err != nil {
+				errs[i] = err
+				return
+			}
+			defer c.Close()
+			for block := int(next.Add(1)) - 1; block < n/bulk.BlockSize && errs[i] == nil; block = int(next.Add(1)) - 1 {
+				errs[i] = errors.Join(verifyBlock(c, s.DataAddress, block), ctx.Err())
+			}
+		})
+	}
+	running.Wait()
+	return errors.Join(errs...)
+}
+
+func verifyBlock(c *measure.Connection, address string, block int) error {
+	secrets, err := bulk.Stored.Block(block)
+	if err != nil {
+		return err
+	}
+	for _, secret := range secrets {
+		body := fmt.Sprintf(`{"key":%q,"scopes":["workflows:read"],"client_ip":"192.0.2.1"}`, secret)
+		answer, err := c.Do(measure.NewRequest(address, "", http.MethodPost, verifyPath, body), http.StatusOK)
+		if err != nil {
+			return err
+		}
+		if !bytes.Contains(answer, []byte(`"valid":true`)) {
+			return fmt.Errorf("a key is not valid: %s", answer)
+		}
+	}
+	return nil
+}
+
+// resident is the memory that the process holds now, and the most that it has held.
+func resident(pid int) (now, most int, err error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		name, value, _ := strings.Cut(line, ":")
+		into := map[string]*int{"VmRSS": &now, "VmHWM": &most}[name]
+		if into == nil {
+			continue
+		}
+		kibibytes, err := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(value), " kB"))
+		if err != nil {
+			return 0, 0, fmt.Errorf("reading %s: %w", name, err)
+		}
+		*into = kibibytes << 10
+	}
+	if now == 0 || most == 0 {
+		return 0, 0, errors.New("the system does not tell the memory of the program")
+	}
+	return now, most, nil
+}
+
+func size(bytes int) string { return fmt.Sprintf("%d MiB", (bytes+mebibyte/2)/mebibyte) }
+
+// lookups are what the cache answered and what it did not.
+type lookups struct{ hits, misses float64 }
+
+func (l lookups) String() string {
+	if l.hits+l.misses == 0 {
+		return "not counted"
+	}
+	return fmt.Sprintf("%.2f %%", 100*l.hits/(l.hits+l.misses))
+}
+
+// countedLookups reads the metrics of the cache.
+func countedLookups(ctx context.Context, s *measure.Server) (l lookups, err error) {
+	c, err := measure.Dial(ctx, s.DataAddress)
+	if err != nil {
+		return l, err
+	}
+	defer c.Close()
+	text, err := c.Do(measure.NewRequest(s.DataAddress, "", http.MethodGet, metricsPath, ""), http.StatusOK)
+	if err != nil {
+		return l, err
+	}
+	return lookupsOf(string(text))
+}
+
+// lookupsOf finds the counters whose names or labels say that they count the cache's
+// hits and misses.
+func lookupsOf(metrics string) (l lookups, err error) {
+	for line := range strings.Lines(metrics) {
+		name, figure, ok := strings.Cut(strings.TrimSpace(line), " ")
+		if !ok || !strings.HasPrefix(name, "keypin_") || !strings.Contains(name, "cache") {
+			continue
+		}
+		into := &l.hits
+		switch {
+		case strings.Contains(name, "hit"):
+		case strings.Contains(name, "miss"):
+			into = &l.misses
+		default:
+			continue
+		}
+		n, err := strconv.ParseFloat(figure, 64)
+		if err != nil {
+			return l, fmt.Errorf("a counter that cannot be read: %w", err)
+		}
+		*into += n
+	}
+	return l, nil
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/keypin/keypin/test/measure"
+	"github.com/keypin/keypin/test/measure/bulk"
+)
+
+const (
+	startAim = 2 * time.Second
+	patience = 60 * time.Second
+	database = "keypin.db"
+)
+
+// start compares starts with millions of keys in the database with starts with none.
+func (b *bench) start(ctx context.Context) ([]row, error) {
+	empty, full := filepath.Join(b.dir, "empty"), filepath.Join(b.dir, "full")
+	for _, dir := range []string{empty, full} {
+		s := &measure.Server{Program: b.program, Dir: dir}
+		if err := s.Start(ctx); err != nil {
+			return nil, err
+		}
+		if dir == full {
+			b.say("storing %d keys", b.stored)
+			began := time.Now()
+			if err := bulk.Stock(ctx, s, b.stored, b.rateLimit); err != nil {
+				return nil, err
+			}
+			b.say("stored in %.0f s", time.Since(began).Seconds())
+		}
+		if err := s.Stop(); err != nil {
+			return nil, err
+		}
+	}
+	info, err := os.Stat(filepath.Join(full, database))
+	if err != nil {
+		return nil, err
+	}
+	b.say("the database has %s", size(int(info.Size())))
+	var rows []row
+	for _, cached := range []bool{true, false} {
+		var none, many []time.Duration
+		for range b.starts {
+			for dir, taken := range map[string]*[]time.Duration{empty: &none, full: &many} {
+				if !cached {
+					if err := forget(ctx, filepath.Join(dir, database)); err != nil {
+						return nil, err
+					}
+				}
+				took, err := b.startOnce(ctx, dir)
+				if err != nil {
+					return nil, err
+				}
+				*taken = append(*taken, took)
+			}
+		}
+		slices.Sort(none)
+		slices.Sort(many)
+		where := "read before"
+		if !cached {
+			where = "not in the system's cache"
+		}
+		rows = append(rows, row{
+			what:    fmt.Sprintf("start to ready, %s keys, %s on disk, %s", measure.Grouped(b.stored), size(int(info.Size())), where),
+			figure:  shown(many),
+			against: fmt.Sprintf("an empty database: %s; ratio %s", shown(none), measure.Short(float64(middle(many))/float64(middle(none)))),
+			aim:     judged("≤ 2 s", many[len(many)-1] <= startAim),
+		})
+	}
+	return rows, nil
+}
+
+func middle(sorted []time.Duration) time.Duration { return sorted[len(sorted)/2] }
+
+func shown(sorted []time.Duration) string {
+	return fmt.Sprintf("%s (%s–%s)", measure.Milliseconds(middle(sorted)), measure.Milliseconds(sorted[0]), measure.Milliseconds(sorted[len(sorted)-1]))
+}
+
+// startOnce is the time from the process's start to the first 200 of /ready.
+func (b *bench) startOnce(ctx context.Context, dir string) (took time.Duration, err error) {
+	address, err := measure.FreeAddress(ctx)
+	if err != nil {
+		return 0, err
+	}
+	cmd := measure.Pinned(ctx, "", b.program, "serve", "--listen", address, "--data-listen", "", "--data-dir", dir)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
+	began := time.Now()
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	defer func() {
+		err = errors.Join(err, cmd.Process.Signal(syscall.SIGTERM), cmd.Wait())
+	}()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for range tick.C {
+		switch err := ready(ctx, address); {
+		case err == nil:
+			return time.Since(began), nil
+		case time.Since(began) > patience:
+			return 0, fmt.Errorf("the program is not ready: %w", err)
+		}
+	}
+	return 0, nil // the ticker does not end
+}
+
+func ready(ctx context.Context, address string) error {
+	c, err := measure.Dial(ctx, address)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_, err = c.Do(measure.NewRequest(address, "", http.MethodGet, "/ready", ""), http.StatusOK)
+	return err
+}
+
+// forget lets the system drop what it has of the file in memory, as it is after the
+// machine's own start.
+func forget(ctx context.Context, file string) error {
+	out, err := exec.CommandContext(ctx, "dd", "if="+file, "iflag=nocache", "count=0").CombinedOutput() //nolint:gosec // the file is ours
+	if err != nil {
+		return fmt.Errorf("dropping %s from memory: %w\n%s", file, err, out)
+	}
+	return nil
+}
