@@ -76,6 +76,7 @@ func (a *App) Run(ctx context.Context) (err error) {
 	if err := a.listen(ctx, &open); err != nil {
 		return err
 	}
+	go keepLean(ctx)
 	public, data, err := a.assemble(ctx, &open)
 	if err != nil {
 		return err

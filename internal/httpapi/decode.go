@@ -293,6 +293,12 @@ func (p *parser) value(path, s string, rule func(string) (string, error)) string
 
 // scopes reads a list of scopes; it answers them in registry order.
 func (p *parser) scopes(path string, names []string) []keypin.Scope {
+	known, _ := p.registry.Normalize(p.needed(path, names))
+	return known
+}
+
+// needed reads a list of scopes, each of which must be one.
+func (p *parser) needed(path string, names []string) []keypin.Scope {
 	if len(names) > maxScopes {
 		p.faults.Add(path, "must have at most "+strconv.Itoa(maxScopes)+" entries")
 		return nil
@@ -300,12 +306,11 @@ func (p *parser) scopes(path string, names []string) []keypin.Scope {
 	scopes := make([]keypin.Scope, len(names))
 	for i, n := range names {
 		scopes[i] = keypin.Scope(n)
+		if !p.registry.Has(scopes[i]) {
+			p.faults.Add(path+"["+strconv.Itoa(i)+"]", "must be a scope of this service; they are listed in its OpenAPI document")
+		}
 	}
-	known, unknown := p.registry.Normalize(scopes)
-	for _, i := range unknown {
-		p.faults.Add(path+"["+strconv.Itoa(i)+"]", "must be a scope of this service; they are listed in its OpenAPI document")
-	}
-	return known
+	return scopes
 }
 
 // rateLimit reads a limit per minute.

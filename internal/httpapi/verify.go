@@ -77,7 +77,7 @@ func (b *verifyBody) parse(p *parser) *verify.Request {
 		p.faults.Add("body.key", "must be at most 4096 characters")
 	}
 	if b.Scopes.given() {
-		req.Needed = p.scopes("body.scopes", b.Scopes.Value)
+		req.Needed = p.needed("body.scopes", b.Scopes.Value)
 	}
 	if b.ClientIP.given() {
 		ip, err := netip.ParseAddr(b.ClientIP.Value)

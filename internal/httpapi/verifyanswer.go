@@ -53,7 +53,7 @@ func appendVerifiedKey(b []byte, k *verify.Key) []byte {
 	b = append(b, `","name":`...)
 	b = appendString(b, k.Name)
 	b = append(b, `,"key_type":"`...)
-	b = append(b, k.Type...)
+	b = append(b, k.Type()...)
 	b = append(b, `","scopes":`...)
 	b = appendList(b, k.Scopes.Scopes, func(b []byte, s keypin.Scope) []byte { return appendString(b, string(s)) })
 	b = append(b, `,"metadata":{`...)

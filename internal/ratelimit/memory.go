@@ -33,10 +33,10 @@ type Memory struct {
 // shard holds part of the chains, each under one lock.
 type shard struct {
 	mu     sync.Mutex
-	index  map[keypin.ID]int // into slots
-	slots  []slot            // dense, in no order
-	cursor int               // the slot that the next sweep looks at first
-	latest time.Duration     // the latest time seen: what a sweep forgot stays past
+	index  map[keypin.ID]uint32 // into slots
+	slots  []slot               // dense, in no order
+	cursor int                  // the slot that the next sweep looks at first
+	latest time.Duration        // the latest time seen: what a sweep forgot stays past
 	asked  uint
 }
 
@@ -81,9 +81,9 @@ func (s *shard) admit(ask keypin.Admission, now time.Duration) (d Decision, at t
 		d = w.Lease(s.latest, ask.Limit, ask.Cost, ask.Hold)
 		if w.n > 0 { // one that only asks, or is refused, leaves nothing behind
 			if s.index == nil {
-				s.index = make(map[keypin.ID]int)
+				s.index = make(map[keypin.ID]uint32)
 			}
-			s.index[ask.Chain] = len(s.slots)
+			s.index[ask.Chain] = uint32(len(s.slots))
 			s.slots = append(s.slots, slot{ask.Chain, w})
 		}
 	}
@@ -118,7 +118,7 @@ func (s *shard) forget(i int) {
 	delete(s.index, s.slots[i].chain)
 	if i != last {
 		s.slots[i] = s.slots[last]
-		s.index[s.slots[i].chain] = i
+		s.index[s.slots[i].chain] = uint32(i)
 	}
 	s.slots[last] = slot{}
 	s.slots = s.slots[:last]
@@ -132,9 +132,9 @@ func (s *shard) compact() {
 	}
 	slots := make([]slot, len(s.slots), 2*len(s.slots))
 	copy(slots, s.slots)
-	index := make(map[keypin.ID]int, len(slots))
+	index := make(map[keypin.ID]uint32, len(slots))
 	for i := range slots {
-		index[slots[i].chain] = i
+		index[slots[i].chain] = uint32(i)
 	}
 	s.slots, s.index = slots, index
 }

@@ -15,7 +15,7 @@ const (
 	// at higher limits.
 	mergeSpan = windowLength / exactLimit
 
-	firstCapacity = 4
+	firstCapacity = 1 // most keys are used by one request now and then
 )
 
 // Window is what is remembered of one chain's admissions. The zero Window is one
@@ -28,11 +28,11 @@ const (
 // Entries leave in the order in which they came. One that is held leaves late, so
 // those behind it count for up to its hold too long, never too short.
 type Window struct {
-	entries []entry // a ring: oldest at head, then onwards around the end
-	head    int
-	n       int           // entries in use
-	total   int           // units in those
+	entries []entry       // a ring: oldest at head, then onwards around the end
 	latest  time.Duration // the latest time seen
+	total   int32         // units in the entries in use, at most keypin.MaxRateLimit
+	head    uint16
+	n       uint16 // entries in use
 }
 
 // entry stands for count units admitted from first to first+span. It counts until
@@ -75,7 +75,7 @@ func (w *Window) Lease(now time.Duration, limit, cost int, hold time.Duration) D
 	w.latest = max(w.latest, now)
 	w.expire()
 	// A lowered limit may be below total; asking (cost 0) is free even then.
-	admitted := cost == 0 || cost <= limit-w.total
+	admitted := cost == 0 || cost <= limit-int(w.total)
 	d := Decision{Admitted: admitted}
 	switch {
 	case !admitted:
@@ -83,7 +83,7 @@ func (w *Window) Lease(now time.Duration, limit, cost int, hold time.Duration) D
 	case cost > 0:
 		w.add(limit, cost, hold)
 	}
-	d.Remaining = max(limit-w.total, 0)
+	d.Remaining = max(limit-int(w.total), 0)
 	if w.n > 0 {
 		d.Reset = min(w.entries[w.head].leavesAt()-w.latest, windowLength)
 	}
@@ -93,27 +93,27 @@ func (w *Window) Lease(now time.Duration, limit, cost int, hold time.Duration) D
 // idle reports whether nothing has been asked for a whole window before now and
 // nothing is held beyond it, so that a zero Window would answer the same.
 func (w *Window) idle(now time.Duration) bool {
-	return now-w.latest >= windowLength && (w.n == 0 || w.entries[w.index(w.n-1)].leavesAt() <= now)
+	return now-w.latest >= windowLength && (w.n == 0 || w.entries[w.index(int(w.n)-1)].leavesAt() <= now)
 }
 
 // expire drops the entries that are out of the window.
 func (w *Window) expire() {
 	for w.n > 0 && w.entries[w.head].leavesAt() <= w.latest {
-		w.total -= int(w.entries[w.head].count)
-		w.head = w.index(1)
+		w.total -= int32(w.entries[w.head].count)
+		w.head = uint16(w.index(1))
 		w.n--
 	}
 }
 
 // add counts cost units at w.latest, held for hold.
 func (w *Window) add(limit, cost int, hold time.Duration) {
-	w.total += cost
+	w.total += int32(cost)
 	span := time.Duration(0)
 	if limit > exactLimit {
 		span = mergeSpan
 	}
 	if w.n > 0 {
-		newest := &w.entries[w.index(w.n-1)]
+		newest := &w.entries[w.index(int(w.n)-1)]
 		since := w.latest - newest.first
 		if since <= span {
 			newest.span = max(newest.span, uint32(since+hold))
@@ -122,17 +122,17 @@ func (w *Window) add(limit, cost int, hold time.Duration) {
 		}
 		hold = max(hold, time.Duration(newest.span)-since) // not to leave before it
 	}
-	if w.n == len(w.entries) {
+	if int(w.n) == len(w.entries) {
 		w.grow()
 	}
-	w.entries[w.index(w.n)] = entry{first: w.latest, span: uint32(hold), count: uint32(cost)}
+	w.entries[w.index(int(w.n))] = entry{first: w.latest, span: uint32(hold), count: uint32(cost)}
 	w.n++
 }
 
 // retryAfter is how long until a cost that is refused now fits into limit.
 func (w *Window) retryAfter(limit, cost int) time.Duration {
-	total := w.total
-	for i := range w.n {
+	total := int(w.total)
+	for i := range int(w.n) {
 		e := w.entries[w.index(i)]
 		if total -= int(e.count); cost <= limit-total {
 			return e.leavesAt() - w.latest
@@ -143,7 +143,7 @@ func (w *Window) retryAfter(limit, cost int) time.Duration {
 
 // index is the place of the i-th oldest entry; 0 ≤ i ≤ len(w.entries).
 func (w *Window) index(i int) int {
-	if i += w.head; i >= len(w.entries) {
+	if i += int(w.head); i >= len(w.entries) {
 		i -= len(w.entries)
 	}
 	return i

@@ -10,12 +10,11 @@ import (
 
 func TestTheCachesCountersAreFound(t *testing.T) {
 	t.Parallel()
-	got, err := lookupsOf(`# HELP keypin_cache_hits_total Some help with miss in it.
-keypin_cache_hits_total{kind="known"} 90
-keypin_cache_hits_total{kind="unknown"} 9
-keypin_cache_misses_total 1
+	got, err := lookupsOf(`# HELP keypin_cache_loads_total Some help.
+keypin_cache_loads_total 1
 keypin_cache_bytes 12345
-keypin_verifications_total{code="valid"} 77
+keypin_verifications_total{code="revoked",door="verify"} 23
+keypin_verifications_total{code="valid",door="verify"} 77
 go_memstats_mcache_inuse_bytes 5
 `)
 	if want := (lookups{hits: 99, misses: 1}); err != nil || got != want {

@@ -169,18 +169,16 @@ func countedLookups(ctx context.Context, s *measure.Server) (l lookups, err erro
 	return lookupsOf(string(text))
 }
 
-// lookupsOf finds the counters whose names or labels say that they count the cache's
-// hits and misses.
+// lookupsOf finds how many checks were answered, and how many of them had the cache ask
+// the database.
 func lookupsOf(metrics string) (l lookups, err error) {
+	checks := 0.0
 	for line := range strings.Lines(metrics) {
 		name, figure, ok := strings.Cut(strings.TrimSpace(line), " ")
-		if !ok || !strings.HasPrefix(name, "keypin_") || !strings.Contains(name, "cache") {
-			continue
-		}
-		into := &l.hits
+		into := &checks
 		switch {
-		case strings.Contains(name, "hit"):
-		case strings.Contains(name, "miss"):
+		case ok && strings.HasPrefix(name, "keypin_verifications_total{"):
+		case ok && name == "keypin_cache_loads_total":
 			into = &l.misses
 		default:
 			continue
@@ -191,5 +189,6 @@ func lookupsOf(metrics string) (l lookups, err error) {
 		}
 		*into += n
 	}
+	l.hits = checks - l.misses
 	return l, nil
 }

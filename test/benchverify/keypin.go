@@ -97,7 +97,8 @@ func (s *service) outcomes(ctx context.Context) (map[string]int, error) {
 	counted := map[string]int{}
 	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
 		rest, ok := strings.CutPrefix(lines.Text(), `keypin_verifications_total{code="`)
-		code, figure, whole := strings.Cut(rest, `"} `)
+		code, rest, _ := strings.Cut(rest, `",door="`)
+		_, figure, whole := strings.Cut(rest, `"} `)
 		if !ok || !whole {
 			continue
 		}
@@ -105,7 +106,7 @@ func (s *service) outcomes(ctx context.Context) (map[string]int, error) {
 		if err != nil {
 			return nil, fmt.Errorf("a counter that cannot be read: %w", err)
 		}
-		counted[code] = int(n)
+		counted[code] += int(n)
 	}
 	return counted, nil
 }

@@ -32,17 +32,19 @@ type Options struct {
 const defaultReaders = 8
 
 // The busy_timeout (ms) comes first, since the pragmas behind it take locks.
-// journal_mode stays with the file, so the readers need not set it.
+// journal_mode stays with the file, so the readers need not set it. A connection's
+// own cache (KiB) holds the upper levels of the trees; for the rest there is the
+// system's, which all connections share.
 func writerPragmas() []string {
 	return []string{
 		"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)",
-		"cache_size(-16384)", "wal_autocheckpoint(4000)", "journal_size_limit(67108864)",
+		"cache_size(-8192)", "wal_autocheckpoint(4000)", "journal_size_limit(67108864)",
 	}
 }
 
 func readerPragmas() []string {
 	return []string{
-		"busy_timeout(5000)", "synchronous(FULL)", "foreign_keys(ON)", "cache_size(-16384)", "query_only(ON)",
+		"busy_timeout(5000)", "synchronous(FULL)", "foreign_keys(ON)", "cache_size(-2048)", "query_only(ON)",
 	}
 }
 
