@@ -3,9 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"encoding/json"
-	"maps"
 	"net/netip"
-	"slices"
 	"strconv"
 	"time"
 
@@ -56,17 +54,9 @@ func appendVerifiedKey(b []byte, k *verify.Key) []byte {
 	b = append(b, k.Type()...)
 	b = append(b, `","scopes":`...)
 	b = appendList(b, k.Scopes.Scopes, func(b []byte, s keypin.Scope) []byte { return appendString(b, string(s)) })
-	b = append(b, `,"metadata":{`...)
-	if metadata := k.Metadata(); len(metadata) > 0 {
-		for i, name := range slices.Sorted(maps.Keys(metadata)) {
-			if i > 0 {
-				b = append(b, ',')
-			}
-			b = append(appendString(b, name), ':')
-			b = appendString(b, metadata[name])
-		}
-	}
-	b = append(b, `},"expires_at":`...)
+	b = append(b, `,"metadata":`...)
+	b = append(b, k.Metadata()...)
+	b = append(b, `,"expires_at":`...)
 	if at := k.ExpiresAt(); at != nil {
 		b = append(appendTime(append(b, '"'), *at), '"')
 	} else {

@@ -3,8 +3,6 @@ package verify
 import (
 	"context"
 	"errors"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -75,7 +73,7 @@ type Cache struct {
 	found   *otter.Cache[keypin.KeyHash, *Key]
 	missing *otter.Cache[keypin.KeyHash, time.Time] // until when it is remembered
 	flights [flightShards]flights
-	scopes  scopeLists
+	commons commons
 
 	loads, stale atomic.Uint64
 }
@@ -200,7 +198,7 @@ func (c *Cache) fly(ctx context.Context, s *flights, hash keypin.KeyHash, f *fli
 	case row == nil:
 		f.err = errors.New("the key source returned neither a key nor an error")
 	default:
-		f.key, f.err = keyOf(row, c.scopes.of(row.Scopes)), nil
+		f.key, f.err = c.commons.keyOf(row)
 	}
 }
 
@@ -270,35 +268,4 @@ func (c *Cache) Stats() CacheStats {
 		Keys: c.found.EstimatedSize(), Bytes: c.found.WeightedSize(), Missing: c.missing.EstimatedSize(),
 		Loads: c.loads.Load(), Stale: c.stale.Load(),
 	}
-}
-
-// scopeLists keeps one ScopeList for each set of scopes that was seen. There are few:
-// a deployment has some dozens of scopes, and its keys' makers repeat themselves.
-type scopeLists struct {
-	mu    sync.Mutex
-	known map[string]*ScopeList
-}
-
-// maxScopeLists bounds the lists that are shared. Further ones belong to their key alone.
-const maxScopeLists = 1 << 14
-
-func (l *scopeLists) of(scopes []keypin.Scope) *ScopeList {
-	names := make([]string, len(scopes))
-	for i, s := range scopes {
-		names[i] = string(s)
-	}
-	joined := strings.Join(names, " ")
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	list, ok := l.known[joined]
-	if !ok {
-		list = &ScopeList{Scopes: slices.Clone(scopes), Joined: joined}
-		if l.known == nil {
-			l.known = map[string]*ScopeList{}
-		}
-		if len(l.known) < maxScopeLists {
-			l.known[joined] = list
-		}
-	}
-	return list
 }

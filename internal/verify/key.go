@@ -17,10 +17,24 @@ type Key struct {
 	Name                     string
 	Scopes                   *ScopeList // shared by all keys with the same ones; never nil
 
-	rare      *rare // nil for a key that has nothing of it
-	rateLimit int32 // 0 = none of its own
-	keyType   uint8 // its place in keypin.KeyTypes
+	traits    *traits // shared by all keys with the same ones; nil for none
+	life      *life   // nil for a key that has none of it
+	rateLimit int32   // 0 = none of its own
+	keyType   uint8   // its place in keypin.KeyTypes
 	active    bool
+}
+
+// life is what ends a key; most have nothing of it.
+type life struct {
+	revokeAt, expiresAt *time.Time
+	updatedAt           time.Time
+}
+
+// traits are what a key's maker says of it.
+type traits struct {
+	allowedIPs []netip.Prefix
+	metadata   string // a JSON object
+	shared     bool
 }
 
 // Type is what the key is for.
@@ -36,18 +50,18 @@ type rare struct {
 	metadata            map[string]string
 }
 
-// ScopeList is a set of scopes, in registry order. Equal lists are one and the same
-// within a Cache, so that what is made of one can be kept beside it.
+// ScopeList is a set of scopes, in registry order. Equal lists are mostly one and the
+// same within a Cache, so that what is made of one can be kept beside it.
 type ScopeList struct {
 	Scopes []keypin.Scope
 	Joined string // by spaces
 }
 
-// keyOf makes the Key of a row.
-func keyOf(row *keypin.APIKey, scopes *ScopeList) *Key {
+// keyOf makes the Key of a row, sharing with other keys what they have in common.
+func (c *commons) keyOf(row *keypin.APIKey) (*Key, error) {
 	k := &Key{
 		ID: row.ID, WorkspaceID: row.WorkspaceID, ChainID: row.ChainID,
-		Name: row.Name, Scopes: scopes, active: row.Active,
+		Name: row.Name, Scopes: c.scopeList(row.Scopes), active: row.Active,
 		keyType: uint8(max(0, slices.Index(keyTypes, row.Type))),
 	}
 	if row.CreatedBy != nil {
@@ -56,46 +70,47 @@ func keyOf(row *keypin.APIKey, scopes *ScopeList) *Key {
 	if row.RateLimit != nil {
 		k.rateLimit = int32(*row.RateLimit)
 	}
-	if row.RevokeAt != nil || row.ExpiresAt != nil || len(row.AllowedIPs) > 0 || len(row.Metadata) > 0 {
-		k.rare = &rare{
-			revokeAt: row.RevokeAt, expiresAt: row.ExpiresAt, updatedAt: row.UpdatedAt,
-			allowedIPs: row.AllowedIPs, metadata: row.Metadata,
-		}
+	if row.RevokeAt != nil || row.ExpiresAt != nil {
+		k.life = &life{revokeAt: row.RevokeAt, expiresAt: row.ExpiresAt, updatedAt: row.UpdatedAt}
 	}
-	return k
+	var err error
+	if len(row.AllowedIPs) > 0 || len(row.Metadata) > 0 {
+		k.traits, err = c.traitsOf(row)
+	}
+	return k, err
 }
 
 // State is the key's state at now.
 func (k *Key) State(now time.Time) keypin.KeyState {
-	life := keypin.Life{Active: k.active}
-	if k.rare != nil {
-		life.RevokeAt, life.ExpiresAt, life.UpdatedAt = k.rare.revokeAt, k.rare.expiresAt, k.rare.updatedAt
+	l := keypin.Life{Active: k.active}
+	if k.life != nil {
+		l.RevokeAt, l.ExpiresAt, l.UpdatedAt = k.life.revokeAt, k.life.expiresAt, k.life.updatedAt
 	}
-	return life.State(now)
+	return l.State(now)
 }
 
 // ExpiresAt is when the key expires; nil = never.
 func (k *Key) ExpiresAt() *time.Time {
-	if k.rare == nil {
+	if k.life == nil {
 		return nil
 	}
-	return k.rare.expiresAt
+	return k.life.expiresAt
 }
 
 // AllowedIPs are the ranges that the key may be used from; none = anywhere.
 func (k *Key) AllowedIPs() []netip.Prefix {
-	if k.rare == nil {
+	if k.traits == nil {
 		return nil
 	}
-	return k.rare.allowedIPs
+	return k.traits.allowedIPs
 }
 
-// Metadata is its maker's own pairs; nil = none.
-func (k *Key) Metadata() map[string]string {
-	if k.rare == nil {
-		return nil
+// Metadata is its maker's own pairs as a JSON object.
+func (k *Key) Metadata() string {
+	if k.traits == nil {
+		return "{}"
 	}
-	return k.rare.metadata
+	return k.traits.metadata
 }
 
 // principal is the key as a caller of the API, whose hash is given. Of the row it has
@@ -111,23 +126,25 @@ func (k *Key) principal(hash keypin.KeyHash) *keypin.Principal {
 	return &keypin.Principal{Kind: keypin.AuthAPIKey, UserID: k.CreatedBy, Key: row}
 }
 
-// What an entry of the cache takes besides the strings and lists of its key, in bytes:
-// the Key, the cache's own node and table, and a share of unused room. Measured by
-// TestTheWeightOfAnEntryIsWhatItTakes.
+// What an entry of the cache takes besides its key's own text, in bytes: the Key, the
+// cache's node and table, and a share of unused room. TestTheWeightOfAnEntryIsWhatItTakes
+// measures it.
 const (
-	keyWeight  = 235
-	rareWeight = 144
-	pairWeight = 64 // of a metadata pair, besides its text
+	keyWeight    = 235
+	lifeWeight   = 100
+	traitsWeight = 64
+	rangeWeight  = 32
 )
 
-// weight is about how many bytes the key takes in a cache.
+// weight is about how many bytes the key takes in a cache. What it shares with others
+// weighs nothing.
 func (k *Key) weight() uint32 {
 	n := keyWeight + len(k.Name)
-	if k.rare != nil {
-		n += rareWeight + 32*len(k.rare.allowedIPs)
-		for name, value := range k.rare.metadata {
-			n += pairWeight + len(name) + len(value)
-		}
+	if k.life != nil {
+		n += lifeWeight
+	}
+	if k.traits != nil && !k.traits.shared {
+		n += traitsWeight + len(k.traits.metadata) + rangeWeight*len(k.traits.allowedIPs)
 	}
 	return uint32(n)
 }
