@@ -121,8 +121,8 @@ func TestTheFilesAreForTheirOwnerOnly(t *testing.T) {
 		store := open(t, filepath.Join(folder, name))
 		benchmarkWorkspace(t, store) // so that there is a WAL
 		files, err := os.ReadDir(folder)
-		if err != nil || len(files) != 3 {
-			t.Errorf("got %v (%v), want the database, its WAL and its index", files, err)
+		if err != nil || len(files) != 4 {
+			t.Errorf("got %v (%v), want the database, its WAL, its index and its lock", files, err)
 		}
 		for _, file := range files {
 			info, err := file.Info()

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/gofrs/flock"
 	"modernc.org/sqlite"
 	sqlitelib "modernc.org/sqlite/lib"
 
@@ -48,7 +49,9 @@ func readerPragmas() []string {
 	}
 }
 
-// Open opens the database. Its errors are for the operator: they say what to do.
+// Open opens the database, for this process alone: caches of what is in it are told of
+// the changes that this process makes, and of no others. Its errors are for the operator:
+// they say what to do.
 func Open(ctx context.Context, options Options) (*Store, error) {
 	if err := createFile(options.Path); err != nil {
 		return nil, err
@@ -56,7 +59,14 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 	if options.Readers <= 0 {
 		options.Readers = defaultReaders
 	}
-	s := &Store{}
+	s := &Store{lock: flock.New(options.Path+".lock", flock.SetPermissions(0o600))}
+	free, err := s.lock.TryLock()
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("locking %s: %w", s.lock.Path(), err)
+	case !free:
+		return nil, fmt.Errorf("another process holds %s: stop it, or serve from another database; one SQLite file is for one process", s.lock.Path())
+	}
 	if err := s.open(ctx, options); err != nil {
 		return nil, errors.Join(err, s.release())
 	}

@@ -7,12 +7,15 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/gofrs/flock"
+
 	"github.com/keypin/keypin/internal/keypin"
 )
 
 // Store is a keypin.Store in one SQLite file. It is safe for concurrent use.
 type Store struct {
 	reader
+	lock    *flock.Flock // held while the store is open
 	reading *sql.DB
 	writing *sql.DB
 	writer  *writer
@@ -91,7 +94,7 @@ func (s *Store) release() error {
 	if s.writing != nil {
 		errs = append(errs, s.writing.Close())
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, s.lock.Unlock())...)
 }
 
 // enter lets a read begin.

@@ -3,6 +3,7 @@ package sqlite_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/keypin/keypin/internal/keypin"
@@ -48,4 +49,28 @@ func open(t testing.TB, path string) *sqlite.Store {
 		}
 	})
 	return store
+}
+
+func TestOneFileIsForOneProcess(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keypin.db")
+	first, err := sqlite.Open(t.Context(), sqlite.Options{Path: path, Migrate: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sqlite.Open(t.Context(), sqlite.Options{Path: path}); err == nil || !strings.Contains(err.Error(), "another process holds") {
+		t.Errorf("a second store opened: %v", err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := sqlite.Open(t.Context(), sqlite.Options{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Close(); err != nil {
+		t.Error(err)
+	}
+	if info, err := os.Stat(path + ".lock"); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the lock: %v, %v", info, err)
+	}
 }
