@@ -49,12 +49,18 @@ func migrate(ctx context.Context, pool *sql.DB) (before, after int64, err error)
 	if err != nil {
 		return before, before, fmt.Errorf("reading the migrations: %w", err)
 	}
-	_, upErr := provider.Up(ctx)
-	after, err = schemaVersion(ctx, pool)
-	if upErr != nil && after != SchemaVersion { // else another process was faster
-		return before, after, fmt.Errorf("migrating the database: %w", errors.Join(upErr, err))
+	for seen := before; ; seen = after {
+		_, upErr := provider.Up(ctx)
+		after, err = schemaVersion(ctx, pool)
+		if err != nil || upErr == nil || after == SchemaVersion {
+			return before, after, err
+		}
+		// Another process that migrates too may have been faster with one of the steps:
+		// then what is left is tried again.
+		if after == seen {
+			return before, after, fmt.Errorf("migrating the database: %w", upErr)
+		}
 	}
-	return before, after, err
 }
 
 // schemaVersion is that of the last migration that was applied; 0 for a new file.
