@@ -20,7 +20,7 @@ func pretend() *http.Client {
 		"POST /api/v1/api-keys": `{"data": {"id": "3fa85f64-5717-4562-b3fc-2c963f66afa6", "name": "Nightly export", "preview": "op_live-xxxxxx-09BlC0",
 			"api_key": "op_live_0000000000000000000000000009BlC0"}}`,
 		"POST /api/v1/api-keys/verify": `{"data": {"valid": true, "code": "valid", "rate_limit": {"limit": 100, "remaining": 99, "reset_at": "2026-04-25T12:01:00Z"},
-			"api_key": {"id": "3fa85f64-5717-4562-b3fc-2c963f66afa6", "name": "Nightly export", "scopes": ["workflows:read"]}}}`,
+			"api_key": {"id": "3fa85f64-5717-4562-b3fc-2c963f66afa6", "name": "Nightly export", "scopes": ["workflows:read"]}}, "meta": {"timestamp": "2026-04-25T12:00:00Z"}}`,
 		"GET /api/v1/api-keys": `{"data": [{"name": "Nightly export", "preview": "op_live-xxxxxx-09BlC0"}, {"name": "Dashboard", "preview": "op_read-xxxxxx-a81Fz2"}],
 			"pagination": {"next": null, "prev": null, "limit": 100, "total": 2}}`,
 		"PATCH /api/v1/api-keys/{id}": `{"data": {"name": "Nightly export", "active": false, "expires_at": null}}`,

@@ -130,8 +130,8 @@ func refusalOf(v *Verification, needed []string, now time.Time) *Refusal {
 	return r
 }
 
-// WriteRefusal answers a refused request as the service would: the same codes and
-// headers, in the same envelope.
+// WriteRefusal answers a refused request with the service's status, headers and error
+// object.
 func WriteRefusal(w http.ResponseWriter, _ *http.Request, r *Refusal) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
@@ -156,7 +156,9 @@ func WriteRefusal(w http.ResponseWriter, _ *http.Request, r *Refusal) {
 		} `json:"error"`
 	}
 	body.Error.Code, body.Error.Message, body.Error.Details = r.Code, refusalMessage(r), []Detail{}
-	_ = json.NewEncoder(w).Encode(body) // the client is gone; nobody is left to tell
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(body) // the client is gone; nobody is left to tell
 }
 
 func refusalMessage(r *Refusal) string {
