@@ -24,7 +24,7 @@ func ExampleGuard_Protect() {
 
 	workflows := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		key, _ := client.PrincipalFrom(r.Context())
-		fmt.Fprintf(w, "workflows for %s", key.Name)
+		_, _ = fmt.Fprintf(w, "workflows for %s", key.Name)
 	})
 	mux := http.NewServeMux()
 	mux.Handle("GET /workflows", guard.Protect(workflows, client.Scopes("workflows:read")))

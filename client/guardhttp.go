@@ -126,6 +126,7 @@ func refusalOf(v *Verification, needed []string, now time.Time) *Refusal {
 		if v.RateLimit != nil {
 			r.RetryAfter = max(v.RateLimit.ResetAt.Sub(now), time.Second)
 		}
+	default:
 	}
 	return r
 }

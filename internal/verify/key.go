@@ -42,14 +42,6 @@ func (k *Key) Type() keypin.KeyType { return keyTypes[k.keyType] }
 
 var keyTypes = keypin.KeyTypes()
 
-// rare is what most keys do not have.
-type rare struct {
-	revokeAt, expiresAt *time.Time
-	updatedAt           time.Time
-	allowedIPs          []netip.Prefix
-	metadata            map[string]string
-}
-
 // ScopeList is a set of scopes, in registry order. Equal lists are mostly one and the
 // same within a Cache, so that what is made of one can be kept beside it.
 type ScopeList struct {
