@@ -138,16 +138,18 @@ func TestInNoMinuteIsAKeyLetInMoreOftenThanItsLimit(t *testing.T) {
 			}
 		})
 	}
-	// One asks another key exactly as often as its limit allows.
+	// One asks another key as often as its limit allows: the next time when the interval
+	// has passed since the last answer, so that a busy machine's hesitations never make it
+	// ask more often than that.
 	calls, in := 0, 0
 	wg.Go(func() {
-		tick := time.NewTicker(window / limit)
-		defer tick.Stop()
-		for at := began; at.Sub(began) < lasts; at = <-tick.C {
+		for time.Since(began) < lasts {
 			calls++
-			if _, _, ok := s.admitted(steady); ok {
+			_, answered, ok := s.admitted(steady)
+			if ok {
 				in++
 			}
+			<-time.After(time.Until(answered.Add(window / limit)))
 		}
 	})
 	wg.Wait()
@@ -168,7 +170,7 @@ func TestInNoMinuteIsAKeyLetInMoreOftenThanItsLimit(t *testing.T) {
 	if most > limit || len(log) < 2*limit {
 		t.Errorf("up to %d in a minute at a limit of %d, %d in %v", most, limit, len(log), lasts)
 	}
-	if in*100 < calls*99 || calls < 2*limit {
+	if in*100 < calls*99 || calls < 2*limit*95/100 {
 		t.Errorf("the steady client got %d of %d", in, calls)
 	}
 }
