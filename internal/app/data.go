@@ -12,7 +12,7 @@ import (
 )
 
 // headerToken holds the data token on forward-auth, where Authorization is the client's.
-const headerToken = "X-Keypin-Token"
+const headerToken = "X-Keypin-Token" //nolint:gosec // the header's name, not what it holds
 
 // dataHandler answers on the data listener: probes for anyone who reaches it, the
 // rest for who has the data token, if one is set.
@@ -51,7 +51,11 @@ func (a *App) dataHandler(api *httpapi.API, doors *gateway.Gateway) http.Handler
 func only(api *httpapi.API, method string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != method && (r.Method != http.MethodHead || method != http.MethodGet) {
-			w.Header().Set("Allow", method)
+			allow := method
+			if method == http.MethodGet {
+				allow = "GET, HEAD"
+			}
+			w.Header().Set("Allow", allow)
 			api.Problem(w, r, keypin.E(keypin.CodeMethodNotAllowed, "This method is not allowed here; see the Allow header."))
 			return
 		}
@@ -90,7 +94,8 @@ func (a *App) withToken(api *httpapi.API, header string, next http.Handler) http
 			_, given, _ = strings.Cut(given, " ")
 		}
 		if !credential.Equal(keypin.NewSecret(strings.TrimLeft(given, " ")), want) {
-			api.Problem(w, r, keypin.E(keypin.CodeUnauthorized, "This needs the data listener's token."))
+			api.Problem(w, r, &keypin.Error{Code: keypin.CodeUnauthorized, NoCredentials: given == "",
+				Message: "This needs the data listener's token."})
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -46,7 +46,7 @@ func APIKey(h http.Header) (keypin.Secret, error) {
 	case len(values) > 1 || len(values) == 1 && IsBearer(values[0]):
 		key, err := Bearer(h)
 		if err == nil && key.Reveal() != bare[0] {
-			err = refused("Authorization and X-API-Key differ")
+			return keypin.Secret{}, refused("Authorization and X-API-Key differ")
 		}
 		return key, err
 	}

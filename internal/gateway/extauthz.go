@@ -3,10 +3,12 @@ package gateway
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"net/textproto"
 	"net/url"
+	"runtime/debug"
 	"strings"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -33,8 +35,21 @@ const maxCheck = 256 << 10
 func (g *Gateway) ExtAuthz() http.Handler {
 	s := grpc.NewServer(grpc.MaxRecvMsgSize(maxCheck))
 	authv3.RegisterAuthorizationServer(s, &authorization{Gateway: g})
-	return s
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		kind := r.Header.Get("Content-Type")
+		if r.ProtoMajor != 2 || kind != grpcType && kind != grpcType+"+proto" {
+			g.Wire.Problem(w, r, keypin.E(keypin.CodeUnsupportedMediaType, "This is for gRPC only: "+grpcType+" over HTTP/2."))
+			return
+		}
+		// Of the headers grpc gets what it cannot do without: it repeats in its own
+		// errors what it finds wrong with the others.
+		r = r.WithContext(r.Context())
+		r.Header = http.Header{"Content-Type": {grpcType}, "Te": {"trailers"}}
+		s.ServeHTTP(w, r)
+	})
 }
+
+const grpcType = "application/grpc"
 
 type authorization struct {
 	authv3.UnimplementedAuthorizationServer
@@ -42,11 +57,23 @@ type authorization struct {
 }
 
 // Check implements authv3.AuthorizationServer. It returns no error: Envoy would then do
-// what its failure_mode_allow says, and a refusal is ours to word.
-func (a *authorization) Check(ctx context.Context, in *authv3.CheckRequest) (*authv3.CheckResponse, error) {
+// what its failure_mode_allow says, and a refusal is ours to word. A panic is one, too:
+// grpc calls this in a goroutine that net/http does not watch, so it would end the
+// process.
+func (a *authorization) Check(ctx context.Context, in *authv3.CheckRequest) (out *authv3.CheckResponse, _ error) {
+	defer func() {
+		if p := recover(); p != nil {
+			r := &http.Request{Header: http.Header{}, URL: &url.URL{Path: ExtAuthzPath}}
+			h := http.Header{headerCode: {string(keypin.CodeInternal)}}
+			out = a.denied(r.WithContext(ctx), h, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+		}
+	}()
+	return a.answer(a.requestOf(ctx, in), a.needsOf(in)), nil
+}
+
+func (a *authorization) answer(r *http.Request, needs *needs) *authv3.CheckResponse {
 	start := a.Clock()
-	r := a.requestOf(ctx, in)
-	outcome, err := a.check(r, a.needsOf(in))
+	outcome, err := a.check(r, needs)
 	end := a.Clock()
 	limits := http.Header{}
 	if outcome.Limited {
@@ -62,9 +89,9 @@ func (a *authorization) Check(ctx context.Context, in *authv3.CheckRequest) (*au
 	a.extAuthzed(code, end.Sub(start))
 	if err != nil {
 		limits.Set(headerCode, code)
-		return a.denied(r, limits, err), nil
+		return a.denied(r, limits, err)
 	}
-	return allowed(r, outcome.Key, limits), nil
+	return allowed(r, outcome.Key, limits)
 }
 
 // needsOf reads the route's scopes as forward-auth's query has them.
@@ -79,7 +106,8 @@ func (a *authorization) requestOf(ctx context.Context, in *authv3.CheckRequest) 
 	asked := in.GetAttributes().GetRequest().GetHttp()
 	h := make(http.Header, len(asked.GetHeaders()))
 	for name, value := range asked.GetHeaders() {
-		h[textproto.CanonicalMIMEHeaderKey(name)] = []string{value}
+		name = textproto.CanonicalMIMEHeaderKey(name)
+		h[name] = append(h[name], value)
 	}
 	source := in.GetAttributes().GetSource().GetAddress().GetSocketAddress()
 	peer := ""

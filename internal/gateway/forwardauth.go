@@ -25,6 +25,7 @@ const (
 func (g *Gateway) ForwardAuth(w http.ResponseWriter, r *http.Request) {
 	start := g.Clock()
 	h := w.Header()
+	h["Cache-Control"] = noStore
 	needs := g.needs.of(g.Registry, r.URL.RawQuery)
 	if needs.deny403 {
 		w = folded{w}
@@ -71,8 +72,11 @@ func (g *Gateway) check(r *http.Request, needs *needs) (verify.Outcome, error) {
 	return outcome, outcome.CallerError()
 }
 
-// The value of headerCode of all who are let in. Nobody changes it.
-var codeValid = []string{string(verify.CodeValid)}
+// The values of headers that are always the same. Nobody changes them.
+var (
+	codeValid = []string{string(verify.CodeValid)} // of headerCode, of all who are let in
+	noStore   = []string{"no-store"}
+)
 
 // tell sets the headers that say who was let in. The values are parts of one string,
 // and their lists of one array.

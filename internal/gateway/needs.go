@@ -38,17 +38,24 @@ func (c *needsCache) of(registry *keypin.Registry, query string) *needs {
 		}
 	}
 	n := readNeeds(registry, query)
+	if n.err == nil {
+		c.remember(query, n)
+	}
+	return n
+}
+
+func (c *needsCache) remember(query string, n *needs) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	more := map[string]*needs{}
 	if known := c.known.Load(); known != nil {
+		if len(*known) >= maxNeeds {
+			return
+		}
 		more = maps.Clone(*known)
 	}
-	if len(more) < maxNeeds && n.err == nil {
-		more[query] = n
-		c.known.Store(&more)
-	}
-	return n
+	more[query] = n
+	c.known.Store(&more)
 }
 
 func readNeeds(registry *keypin.Registry, query string) *needs {
@@ -58,11 +65,14 @@ func readNeeds(registry *keypin.Registry, query string) *needs {
 	if err != nil {
 		faults.Add("query", "must be percent-encoded pairs joined by &")
 	}
+	scopes := make([]keypin.Scope, len(values["scope"]))
 	for i, name := range values["scope"] {
-		if !registry.Has(keypin.Scope(name)) {
-			faults.Add(fmt.Sprintf("query.scope[%d]", i), "must be a scope of this service")
-		}
-		n.scopes = append(n.scopes, keypin.Scope(name))
+		scopes[i] = keypin.Scope(name)
+	}
+	var unknown []int
+	n.scopes, unknown = registry.Normalize(scopes)
+	for _, i := range unknown {
+		faults.Add(fmt.Sprintf("query.scope[%d]", i), "must be a scope of this service")
 	}
 	if deny, ok := values["deny"]; ok {
 		n.deny403 = true

@@ -42,7 +42,7 @@ func (d *dataVerify) newCall() any {
 	var seed [32]byte
 	if _, err := io.ReadFull(d.Random, seed[:]); err != nil {
 		d.Logger.Error("no randomness for request ids", slog.String("error", err.Error()))
-		binary.LittleEndian.PutUint64(seed[:], rand.Uint64())
+		binary.LittleEndian.PutUint64(seed[:], rand.Uint64()) //nolint:gosec // ids need to be different, not secret
 	}
 	return &dataCall{ids: rand.NewChaCha8(seed)}
 }
@@ -137,6 +137,7 @@ func (d *dataVerify) dataRequestID(r *http.Request, call *dataCall) string {
 func (a *API) Problem(w http.ResponseWriter, r *http.Request, err error) {
 	x := exchange{id: a.requestID(r), clock: a.Clock, start: a.Clock(), request: r, header: w.Header(), route: r.URL.Path}
 	x.header["X-Request-Id"] = []string{x.id}
+	x.header["Cache-Control"], x.header["X-Content-Type-Options"] = noStore, noSniff
 	p := x.problemFor(err)
 	p.write(w)
 	a.logError(&x, p.status)

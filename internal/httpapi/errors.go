@@ -89,7 +89,7 @@ func (x *exchange) problemFor(err error) *problem {
 			p.ErrorBody.Message = "The service cannot answer right now. Try again."
 		}
 	} else {
-		for _, d := range e.Details {
+		for _, d := range e.Details[:min(len(e.Details), maxFaults)] {
 			p.ErrorBody.Details = append(p.ErrorBody.Details, errorDetail{Field: d.Field, Message: d.Message})
 		}
 	}

@@ -29,8 +29,12 @@ func (a *API) Document() []byte { return a.document.json }
 // nullable is a part of an answer that may be null.
 type nullable[T any] struct{ Value *T }
 
-// MarshalJSON writes the value or null.
-func (n nullable[T]) MarshalJSON() ([]byte, error) { return json.Marshal(n.Value) }
+// MarshalJSON writes the value or null, as every answer is written.
+func (n nullable[T]) MarshalJSON() ([]byte, error) {
+	var b bytes.Buffer
+	err := encodeJSON(&b, n.Value)
+	return b.Bytes(), err
+}
 
 // Schema describes T or null.
 func (nullable[T]) Schema(r huma.Registry) *huma.Schema {

@@ -84,9 +84,11 @@ func (u *Usage) take() []taken {
 		s := &u.shards[i]
 		s.mu.Lock()
 		entries := s.entries
-		if len(entries) > 0 {
-			s.entries = make(map[period]*entry, len(entries))
+		if len(entries) == 0 {
+			s.mu.Unlock()
+			continue
 		}
+		s.entries = make(map[period]*entry, len(entries))
 		s.mu.Unlock()
 		for p, e := range entries {
 			all = append(all, taken{p, e})

@@ -89,6 +89,7 @@ func withoutTables(t *testing.T) map[string]bool {
 	for _, table := range []string{"idempotent_answers", "audit_entries", "invites", "api_keys", "members", "users", "workspaces"} {
 		rename(table, "away")
 		got := h.everywhere(t, key, session, joining)
+		h.brokenDoors(t, key, session)
 		// Known users are not looked up again; a new one is.
 		got[s.call(t, s.session(t, table+"@new.example", "", ""), "GET", "/api/v1/auth/whoami", nil).Status] = true
 		if !got[500] && !got[503] {
@@ -162,6 +163,7 @@ func withoutRandomness(t *testing.T) map[string]bool {
 	if got := h.everywhere(t, key, session, joining); !got[500] {
 		t.Errorf("without randomness all is well: %v", got)
 	}
+	h.brokenDoors(t, key, session)
 	h.searchLog(t, "no entropy")
 	random.panic.Store(true)
 	if got := h.everywhere(t, key, session, joining); !got[500] {

@@ -42,7 +42,7 @@ func escape(s string) string {
 // Which of them name takes as text is known here.
 func values(name, v string) []field {
 	q := quote(v)
-	word, address, pairs := name == "name", name == "email", name == "metadata"
+	word, address, pairs := name == "name" || name == "user_agent", name == "email", name == "metadata"
 	list := []field{
 		{"as a string", q, word},
 		{"escaped", escape(v), word},

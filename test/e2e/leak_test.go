@@ -81,6 +81,7 @@ func TestLeakNoSecretIsFoundButWhereItIsIssued(t *testing.T) {
 	h.malformedHTTP(t)
 	h.secrets = append(h.secrets, newSecret("the data token", leakDataToken, leakDataToken, true))
 	h.elsewhere(t)
+	h.dataDoors(t, doc)
 	h.validUse(t, doc, key, joining)
 	h.lastUses(t, o.admin.token)
 	for _, op := range doc.Operations {
