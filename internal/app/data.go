@@ -28,6 +28,7 @@ func (a *App) dataHandler(api *httpapi.API, doors *gateway.Gateway) http.Handler
 		gateway.ExtAuthzPath:    a.withToken(api, "Authorization", only(api, http.MethodPost, doors.ExtAuthz())),
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer api.Recover(w, r)
 		switch r.URL.Path { // the two that every request of every protected service waits for
 		case httpapi.VerifyPath:
 			check.ServeHTTP(w, r)
@@ -36,8 +37,7 @@ func (a *App) dataHandler(api *httpapi.API, doors *gateway.Gateway) http.Handler
 			forwardAuth.ServeHTTP(w, r)
 			return
 		}
-		w.Header().Set("Cache-Control", "no-store")
-		w.Header().Set("X-Content-Type-Options", "nosniff")
+		api.Identify(w, r)
 		handler, ok := others[r.URL.Path]
 		if !ok {
 			api.Problem(w, r, keypin.E(keypin.CodeNotFound, "There is nothing at this address."))

@@ -109,6 +109,10 @@ func (a *authorization) requestOf(ctx context.Context, in *authv3.CheckRequest) 
 		name = textproto.CanonicalMIMEHeaderKey(name)
 		h[name] = append(h[name], value)
 	}
+	for _, header := range asked.GetHeaderMap().GetHeaders() { // where Envoy is told to encode_raw_headers
+		name := textproto.CanonicalMIMEHeaderKey(header.GetKey())
+		h[name] = append(h[name], header.GetValue()+string(header.GetRawValue()))
+	}
 	source := in.GetAttributes().GetSource().GetAddress().GetSocketAddress()
 	peer := ""
 	if ip, err := netip.ParseAddr(source.GetAddress()); err == nil {

@@ -25,7 +25,7 @@ const (
 func (g *Gateway) ForwardAuth(w http.ResponseWriter, r *http.Request) {
 	start := g.Clock()
 	h := w.Header()
-	h["Cache-Control"] = noStore
+	g.Wire.Identify(w, r)
 	needs := g.needs.of(g.Registry, r.URL.RawQuery)
 	if needs.deny403 {
 		w = folded{w}
@@ -72,11 +72,8 @@ func (g *Gateway) check(r *http.Request, needs *needs) (verify.Outcome, error) {
 	return outcome, outcome.CallerError()
 }
 
-// The values of headers that are always the same. Nobody changes them.
-var (
-	codeValid = []string{string(verify.CodeValid)} // of headerCode, of all who are let in
-	noStore   = []string{"no-store"}
-)
+// codeValid is the value of headerCode of all who are let in. Nobody changes it.
+var codeValid = []string{string(verify.CodeValid)}
 
 // tell sets the headers that say who was let in. The values are parts of one string,
 // and their lists of one array.

@@ -17,12 +17,13 @@ func TestForwardAuthTellsWhoWasLetIn(t *testing.T) {
 	d := newDoors(t)
 	want := func(n byte, more ...string) http.Header {
 		h := http.Header{
-			"Cache-Control":         {"no-store"},
-			"X-Keypin-Code":         {"valid"},
-			"X-Keypin-Key-Id":       {keypin.ID{15: n}.String()},
-			"X-Keypin-Workspace-Id": {keypin.ID{14: 1, 15: n}.String()},
-			"X-Keypin-User-Id":      {keypin.ID{12: 1, 15: n}.String()},
-			"X-Keypin-Scopes":       {"workflows:read voices:read"},
+			"Cache-Control":          {"no-store"},
+			"X-Content-Type-Options": {"nosniff"},
+			"X-Keypin-Code":          {"valid"},
+			"X-Keypin-Key-Id":        {keypin.ID{15: n}.String()},
+			"X-Keypin-Workspace-Id":  {keypin.ID{14: 1, 15: n}.String()},
+			"X-Keypin-User-Id":       {keypin.ID{12: 1, 15: n}.String()},
+			"X-Keypin-Scopes":        {"workflows:read voices:read"},
 		}
 		for i := 0; i+1 < len(more); i += 2 {
 			h.Set(more[i], more[i+1])
@@ -51,6 +52,10 @@ func TestForwardAuthTellsWhoWasLetIn(t *testing.T) {
 		if w.Code != http.StatusOK || w.Body.Len() > 0 || d.counted() != "forward_auth valid" {
 			t.Errorf("%s: %d %q, counted as %q", name, w.Code, w.Body, d.counted())
 		}
+		if id := w.Header().Get("X-Request-Id"); len(id) != 40 {
+			t.Errorf("%s: the request id is %q", name, id)
+		}
+		w.Header().Del("X-Request-Id")
 		if diff := cmp.Diff(c.want, w.Header()); diff != "" {
 			t.Errorf("%s: headers (-want +got):\n%s", name, diff)
 		}
@@ -246,7 +251,7 @@ func TestForwardAuthOfAHitAllocatesLittle(t *testing.T) {
 		d.answers = d.answers[:0]
 		d.ForwardAuth(w, r)
 	})
-	const measured = 6 // one of them is how this test counts
+	const measured = 8 // one of them is how this test counts
 	if got > measured {
 		t.Errorf("%v allocations, want at most %d", got, measured)
 	}

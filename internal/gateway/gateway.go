@@ -12,6 +12,8 @@ import (
 
 // Wire is how errors and limits look in an answer; the API's own.
 type Wire interface {
+	// Identify gives an answer its request id, and what every answer carries.
+	Identify(w http.ResponseWriter, r *http.Request) string
 	// Problem answers an error.
 	Problem(w http.ResponseWriter, r *http.Request, err error)
 	// SetRateLimit sets the headers that tell a key's caller about its limit.

@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/keypin/keypin/internal/keypin"
+	"github.com/keypin/keypin/internal/strictjson"
 	"github.com/keypin/keypin/internal/verify"
 )
 
@@ -25,24 +26,22 @@ const (
 	maxAgentLength = 512 // code points
 )
 
-// reportBody is what a cache at the edge decided by itself since its last report. A use
-// is one key's and one outcome's.
-type reportBody struct {
-	Uses []struct {
-		KeyHash   string     `json:"key_hash"` // hex SHA-256
-		Code      string     `json:"code"`
-		Count     int64      `json:"count"`
-		At        time.Time  `json:"at"` // of the last of them
-		ClientIP  netip.Addr `json:"client_ip,omitzero"`
-		UserAgent string     `json:"user_agent,omitempty"`
-	} `json:"uses"`
+// reportedUse is what a cache at the edge decided by itself of one key, with one
+// outcome, since its last report.
+type reportedUse struct {
+	KeyHash   string     `json:"key_hash"` // hex SHA-256
+	Code      string     `json:"code"`
+	Count     int64      `json:"count"`
+	At        time.Time  `json:"at"` // of the last of them
+	ClientIP  netip.Addr `json:"client_ip,omitzero"`
+	UserAgent string     `json:"user_agent,omitempty"`
 }
 
 // UsageReports counts what a cache at the edge let through and refused.
 func (g *Gateway) UsageReports(w http.ResponseWriter, r *http.Request) {
 	reported, err := readReport(w, r)
-	for i := 0; err == nil && i < len(reported); i++ {
-		err = g.Keys.Report(r.Context(), reported[i])
+	if err == nil {
+		err = g.Keys.Report(r.Context(), reported)
 	}
 	if err != nil {
 		g.Wire.Problem(w, r, err)
@@ -56,29 +55,26 @@ func readReport(w http.ResponseWriter, r *http.Request) ([]verify.Reported, erro
 	if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != "application/json" {
 		return nil, keypin.E(keypin.CodeUnsupportedMediaType, "The body must be application/json.")
 	}
-	var body reportBody
-	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxReport))
-	decoder.DisallowUnknownFields()
-	err := decoder.Decode(&body)
-	if err == nil {
-		if _, more := decoder.Token(); !errors.Is(more, io.EOF) {
-			err = errors.New("more than one JSON value")
-		}
+	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxReport))
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return nil, keypin.E(keypin.CodePayloadTooLarge, "The body must be at most 1 MiB.")
 	}
 	var faults keypin.Faults
-	var tooLarge *http.MaxBytesError
+	uses, wrong := decodeReport(text)
 	switch {
-	case errors.As(err, &tooLarge):
-		return nil, keypin.E(keypin.CodePayloadTooLarge, "The body must be at most 1 MiB.")
 	case err != nil:
-		faults.Add("body", `must be one JSON object, {"uses":[{"key_hash","code","count","at","client_ip","user_agent"}]}`)
-		return nil, faults.Err()
-	case len(body.Uses) > maxUses:
+		faults.Add("body", "must be sent to its end")
+	case wrong != nil:
+		faults.Add("body", wrong.Error())
+	case len(uses) > maxUses:
 		faults.Add("body.uses", fmt.Sprintf("must have at most %d entries", maxUses))
+	}
+	if len(faults) > 0 {
 		return nil, faults.Err()
 	}
-	reported := make([]verify.Reported, len(body.Uses))
-	for i, use := range body.Uses {
+	reported := make([]verify.Reported, len(uses))
+	for i, use := range uses {
 		at := func(field string) string { return fmt.Sprintf("body.uses[%d].%s", i, field) }
 		to := &reported[i]
 		if n, err := hex.Decode(to.Hash[:], []byte(use.KeyHash[:min(len(use.KeyHash), 2*len(to.Hash))])); err != nil || n != len(to.Hash) || len(use.KeyHash) != 2*n {
@@ -99,4 +95,27 @@ func readReport(w http.ResponseWriter, r *http.Request) ([]verify.Reported, erro
 		}
 	}
 	return reported, faults.Err()
+}
+
+// decodeReport reads the list of uses, strictly.
+func decodeReport(text []byte) ([]reportedUse, error) {
+	if err := strictjson.Check(text); err != nil {
+		return nil, err
+	}
+	form := errors.New(`must be {"uses":[{"key_hash","code","count","at","client_ip","user_agent"}]}`)
+	var body map[string][]map[string]json.RawMessage // encoding/json takes a struct's names in any case
+	if json.Unmarshal(text, &body) != nil || len(body) != 1 || body["uses"] == nil {
+		return nil, form
+	}
+	uses := make([]reportedUse, len(body["uses"]))
+	for i, fields := range body["uses"] {
+		u := &uses[i]
+		known := map[string]any{"key_hash": &u.KeyHash, "code": &u.Code, "count": &u.Count, "at": &u.At, "client_ip": &u.ClientIP, "user_agent": &u.UserAgent}
+		for name, value := range fields {
+			if into, ok := known[name]; !ok || json.Unmarshal(value, into) != nil {
+				return nil, form
+			}
+		}
+	}
+	return uses, nil
 }

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"io"
-	"log/slog"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -20,7 +20,7 @@ import (
 // line of every request and everything else that a check does not need.
 func (a *API) DataVerify() http.Handler {
 	d := &dataVerify{API: a, observe: a.Observer.Door("verify"), epoch: []string{a.Epoch}}
-	d.calls.New = d.newCall
+	d.calls.New = func() any { return new(dataCall) }
 	return http.HandlerFunc(d.serve)
 }
 
@@ -35,16 +35,6 @@ type dataVerify struct {
 type dataCall struct {
 	body   bytes.Buffer
 	answer []byte
-	ids    *rand.ChaCha8 // of request ids, which need to be different, not secret
-}
-
-func (d *dataVerify) newCall() any {
-	var seed [32]byte
-	if _, err := io.ReadFull(d.Random, seed[:]); err != nil {
-		d.Logger.Error("no randomness for request ids", slog.String("error", err.Error()))
-		binary.LittleEndian.PutUint64(seed[:], rand.Uint64()) //nolint:gosec // ids need to be different, not secret
-	}
-	return &dataCall{ids: rand.NewChaCha8(seed)}
 }
 
 // The values of headers that are always the same. Nobody changes them.
@@ -57,9 +47,7 @@ var (
 func (d *dataVerify) serve(w http.ResponseWriter, r *http.Request) {
 	call, _ := d.calls.Get().(*dataCall)
 	defer d.calls.Put(call)
-	x := exchange{id: d.dataRequestID(r, call), clock: d.Clock, start: d.Clock(), request: r, header: w.Header(), route: VerifyPath}
-	x.header["X-Request-Id"] = []string{x.id}
-	x.header["Cache-Control"], x.header["X-Content-Type-Options"] = noStore, noSniff
+	x := exchange{id: d.Identify(w, r), clock: d.Clock, start: d.Clock(), request: r, header: w.Header(), route: VerifyPath}
 	request, err := d.read(w, &x, call)
 	if err != nil {
 		d.refuse(w, &x, err)
@@ -118,15 +106,31 @@ func (d *dataVerify) refuse(w http.ResponseWriter, x *exchange, err error) {
 	d.observe(p.ErrorBody.Code, d.Clock().Sub(x.start))
 }
 
-// dataRequestID keeps the caller's id as requestID does, and makes one quicker.
-func (d *dataVerify) dataRequestID(r *http.Request, call *dataCall) string {
-	if r.Header["X-Request-Id"] != nil {
-		return d.requestID(r)
+// Identify gives an answer of the data listener its request id, the caller's own if that
+// has the form of one, and what every answer there carries. Asked again, it gives the
+// same id.
+func (a *API) Identify(w http.ResponseWriter, r *http.Request) string {
+	h := w.Header()
+	if known := h["X-Request-Id"]; len(known) == 1 {
+		return known[0]
 	}
-	// A version 4 UUID: these ids are not stored, so nothing is gained by sorting them.
+	var id string
+	if r.Header["X-Request-Id"] != nil {
+		id = a.requestID(r)
+	} else {
+		id = quickRequestID()
+	}
+	h["X-Request-Id"] = []string{id}
+	h["Cache-Control"], h["X-Content-Type-Options"] = noStore, noSniff
+	return id
+}
+
+// quickRequestID makes an id of a version 4 UUID: these are not stored, so nothing is
+// gained by sorting them.
+func quickRequestID() string {
 	var id keypin.ID
-	binary.LittleEndian.PutUint64(id[:8], call.ids.Uint64())
-	binary.LittleEndian.PutUint64(id[8:], call.ids.Uint64())
+	binary.LittleEndian.PutUint64(id[:8], rand.Uint64()) //nolint:gosec // ids need to be different, not secret
+	binary.LittleEndian.PutUint64(id[8:], rand.Uint64()) //nolint:gosec // as above
 	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
 	var b [40]byte
 	return string(id.AppendTo(append(b[:0], "req_"...)))
@@ -135,12 +139,23 @@ func (d *dataVerify) dataRequestID(r *http.Request, call *dataCall) string {
 // Problem answers an error of another door of the data listener, and logs one that is
 // ours.
 func (a *API) Problem(w http.ResponseWriter, r *http.Request, err error) {
-	x := exchange{id: a.requestID(r), clock: a.Clock, start: a.Clock(), request: r, header: w.Header(), route: r.URL.Path}
-	x.header["X-Request-Id"] = []string{x.id}
-	x.header["Cache-Control"], x.header["X-Content-Type-Options"] = noStore, noSniff
+	x := exchange{id: a.Identify(w, r), clock: a.Clock, start: a.Clock(), request: r, header: w.Header(), route: r.URL.Path}
 	p := x.problemFor(err)
 	p.write(w)
 	a.logError(&x, p.status)
+}
+
+// Recover answers a panic of a door of the data listener with 500, and logs it. It is
+// deferred.
+func (a *API) Recover(w http.ResponseWriter, r *http.Request) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if p == http.ErrAbortHandler { //nolint:errorlint // a recovered value, compared as net/http does
+		panic(p)
+	}
+	a.Problem(w, r, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
 }
 
 // readInto reads a body of at most maxBody bytes.

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"math"
@@ -176,6 +177,9 @@ func useOwnErrors() {
 func (a *API) logError(x *exchange, status int) {
 	if x.err == nil || status < http.StatusInternalServerError {
 		return
+	}
+	if errors.Is(x.ctx().Err(), context.Canceled) {
+		return // the client went away, and what was under way for it was given up
 	}
 	a.Logger.LogAttrs(x.ctx(), slog.LevelError, "request failed",
 		slog.String("request_id", x.id), slog.String("route", x.route), slog.Int("status", status), slog.String("error", x.err.Error()))

@@ -18,24 +18,31 @@ type Reported struct {
 }
 
 // Report counts what was decided elsewhere. Keys that are not there, and outcomes that
-// are none, are passed over. An error is CodeUnavailable, and then the rest was not
-// counted.
-func (s *Service) Report(ctx context.Context, reported Reported) error {
-	found, err := s.options.Keys.Find(ctx, reported.Hash)
-	if err != nil {
-		return unavailable(err)
+// are none, are passed over. An error is CodeUnavailable, and then nothing was counted.
+func (s *Service) Report(ctx context.Context, reported []Reported) error {
+	uses := make([]Use, 0, len(reported))
+	for _, r := range reported {
+		found, err := s.options.Keys.Find(ctx, r.Hash)
+		if err != nil {
+			return unavailable(err)
+		}
+		if found.Key == nil || r.Count == 0 {
+			continue
+		}
+		use := r.Use
+		use.KeyID, use.ChainID, use.WorkspaceID = found.Key.ID, found.Key.ChainID, found.Key.WorkspaceID
+		if oldest := found.At.Add(-reportWithin); use.At.Before(oldest) {
+			use.At = oldest
+		}
+		if use.At.After(found.At) {
+			use.At = found.At
+		}
+		uses = append(uses, use)
 	}
-	if found.Key == nil || s.options.Usage == nil || reported.Count == 0 {
-		return nil
+	if s.options.Usage != nil {
+		for _, use := range uses {
+			s.options.Usage.Note(use)
+		}
 	}
-	use := reported.Use
-	use.KeyID, use.ChainID, use.WorkspaceID = found.Key.ID, found.Key.ChainID, found.Key.WorkspaceID
-	if oldest := found.At.Add(-reportWithin); use.At.Before(oldest) {
-		use.At = oldest
-	}
-	if use.At.After(found.At) {
-		use.At = found.At
-	}
-	s.options.Usage.Note(use)
 	return nil
 }

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	crand "crypto/rand"
 	"errors"
 	"io"
 	"log/slog"
@@ -26,7 +27,7 @@ import (
 // service is the data plane of one process on rows in memory.
 type service struct {
 	t       testing.TB
-	random  *rand.ChaCha8
+	random  *rand.ChaCha8 // of keys; under mu
 	checks  *verify.Service
 	tell    []keypin.Invalidator // what is told of a change before it is answered
 	handler http.Handler
@@ -52,7 +53,7 @@ func newService(t testing.TB, seed uint64, rows map[keypin.KeyHash]*keypin.APIKe
 	if err != nil {
 		t.Fatal(err)
 	}
-	feed, err := verify.NewFeed(time.Now, s.random, verify.AlwaysFresh{})
+	feed, err := verify.NewFeed(time.Now, crand.Reader, verify.AlwaysFresh{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +61,7 @@ func newService(t testing.TB, seed uint64, rows map[keypin.KeyHash]*keypin.APIKe
 	s.checks = verify.New(verify.Options{Keys: cache, Limiter: ratelimit.NewMemory(time.Now())})
 	metrics := telemetry.NewMetrics("test")
 	api := httpapi.New(httpapi.Options{
-		Keys: s.checks, Registry: registry, Clock: time.Now, Random: s.random, Logger: slog.New(slog.DiscardHandler), Observer: metrics, Epoch: feed.Epoch(),
+		Keys: s.checks, Registry: registry, Clock: time.Now, Random: crand.Reader, Logger: slog.New(slog.DiscardHandler), Observer: metrics, Epoch: feed.Epoch(),
 	})
 	doors := gateway.New(gateway.Options{
 		Keys: s.checks, Feed: feed, Registry: registry, Wire: api, Clock: time.Now, Door: metrics.Door, Stopping: s.stop,
@@ -167,6 +168,8 @@ func (n *network) RoundTrip(r *http.Request) (*http.Response, error) {
 	select {
 	case <-w.begun:
 	case <-r.Context().Done():
+		cancel()
+		_ = pr.CloseWithError(r.Context().Err())
 		return nil, r.Context().Err()
 	}
 	body := pr

@@ -254,7 +254,7 @@ func TestAClosedStoreIsOneFile(t *testing.T) {
 	}
 	files, err := filepath.Glob(filepath.Join(filepath.Dir(path), "*"))
 	files = slices.DeleteFunc(files, func(f string) bool { return f == path+".lock" }) // empty, and of no interest to a copy
-	if err != nil || len(files) != 1 { // else whoever copies the file copies a part
+	if err != nil || len(files) != 1 {                                                 // else whoever copies the file copies a part
 		t.Errorf("got %v, %v", files, err)
 	}
 }
