@@ -9,12 +9,13 @@ import (
 )
 
 const (
-	// A heap of so many bytes and more is mostly keys that stay: letting it grow by
-	// leanPercent before it is collected, not by its own size, halves what it takes.
-	leanFrom       = 128 << 20
-	leanPercent    = 40
-	defaultPercent = 100
-	memoryEvery    = 5 * time.Second
+	// slack is how many bytes of garbage may lie about before the heap is collected: a
+	// small heap would else be collected hundreds of times a second under load.
+	slack = 64 << 20
+	// leanPercent is by how much a large heap may grow instead. It is mostly keys that
+	// stay, and would else take twice its size.
+	leanPercent = 40
+	memoryEvery = 5 * time.Second
 )
 
 // keepLean sets how far the heap may grow between collections by what lives in it, until
@@ -23,21 +24,22 @@ func keepLean(ctx context.Context) {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
-	defer debug.SetGCPercent(defaultPercent)
 	tick := time.NewTicker(memoryEvery)
 	defer tick.Stop()
 	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	for {
+		metrics.Read(live)
+		debug.SetGCPercent(growth(live[0].Value.Uint64()))
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		metrics.Read(live)
-		percent := defaultPercent
-		if live[0].Value.Uint64() >= leanFrom {
-			percent = leanPercent
-		}
-		debug.SetGCPercent(percent)
 	}
+}
+
+// growth is by how many percent a heap in which so many bytes live may grow.
+func growth(live uint64) int {
+	const least = 4 << 20 // what Go starts with
+	return max(leanPercent, int(100*slack/max(live, least)))
 }
