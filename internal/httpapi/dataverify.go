@@ -33,8 +33,18 @@ type dataVerify struct {
 
 // dataCall is what one request needs and the next can use again.
 type dataCall struct {
-	body   bytes.Buffer
-	answer []byte
+	exchange exchange
+	body     bytes.Buffer
+	plain    verifyBody
+	request  verify.Request
+	answer   []byte
+}
+
+// forget drops what belongs to the request, for the pool would keep it alive.
+func (c *dataCall) forget() {
+	c.exchange = exchange{}
+	c.plain = verifyBody{Scopes: optional[[]string]{Value: c.plain.Scopes.Value[:0]}}
+	c.request = verify.Request{Needed: c.request.Needed[:0]}
 }
 
 // The values of headers that are always the same. Nobody changes them.
@@ -46,16 +56,20 @@ var (
 
 func (d *dataVerify) serve(w http.ResponseWriter, r *http.Request) {
 	call, _ := d.calls.Get().(*dataCall)
-	defer d.calls.Put(call)
-	x := exchange{id: d.Identify(w, r), clock: d.Clock, start: d.Clock(), request: r, header: w.Header(), route: VerifyPath}
-	request, err := d.read(w, &x, call)
+	defer func() {
+		call.forget()
+		d.calls.Put(call)
+	}()
+	x := &call.exchange
+	*x = exchange{id: d.Identify(w, r), clock: d.Clock, start: d.Clock(), request: r, header: w.Header(), route: VerifyPath}
+	request, err := d.read(w, x, call)
 	if err != nil {
-		d.refuse(w, &x, err)
+		d.refuse(w, x, err)
 		return
 	}
 	outcome, err := d.Keys.Verify(r.Context(), request)
 	if err != nil {
-		d.refuse(w, &x, err)
+		d.refuse(w, x, err)
 		return
 	}
 	if stale := staleSeconds(&outcome); stale != "" {
@@ -82,19 +96,18 @@ func (d *dataVerify) read(w http.ResponseWriter, x *exchange, call *dataCall) (*
 	if x.request.URL.RawQuery != "" {
 		x.faults.Add("query", "has a parameter that is not known; none is")
 	}
-	body := decodeVerify(call.body.Bytes(), &x.faults)
-	request := body.parse(&parser{registry: d.Registry, now: x.start, faults: &x.faults})
-	return request, dedupe(x.faults).Err()
+	body := call.decode(&x.faults)
+	body.fill(&call.request, &parser{registry: d.Registry, now: x.start, faults: &x.faults})
+	return &call.request, dedupe(x.faults).Err()
 }
 
-// decodeVerify reads the body of a check, the quick way where it is written plainly.
-func decodeVerify(data []byte, faults *keypin.Faults) *verifyBody {
-	plain := &verifyBody{}
-	if plain.scan(string(data)) {
-		return plain
+// decode reads the body of a check, the quick way where it is written plainly.
+func (c *dataCall) decode(faults *keypin.Faults) *verifyBody {
+	if c.plain.scan(c.body.String()) {
+		return &c.plain
 	}
 	full := &verifyBody{}
-	decodeBody(data, full, faults)
+	decodeBody(c.body.Bytes(), full, faults)
 	return full
 }
 

@@ -205,22 +205,21 @@ func (p *parser) value(path, s string, rule func(string) (string, error)) string
 
 // scopes reads a list of scopes; it answers them in registry order.
 func (p *parser) scopes(path string, names []string) []keypin.Scope {
-	known, _ := p.registry.Normalize(p.needed(path, names))
+	known, _ := p.registry.Normalize(p.needed(nil, path, names))
 	return known
 }
 
-// needed reads a list of scopes, each of which must be one.
-func (p *parser) needed(path string, names []string) []keypin.Scope {
+// needed appends a list of scopes, each of which must be one.
+func (p *parser) needed(scopes []keypin.Scope, path string, names []string) []keypin.Scope {
 	if len(names) > maxScopes {
 		p.faults.Add(path, "must have at most "+strconv.Itoa(maxScopes)+" entries")
 		return nil
 	}
-	scopes := make([]keypin.Scope, len(names))
 	for i, n := range names {
-		scopes[i] = keypin.Scope(n)
-		if !p.registry.Has(scopes[i]) {
+		if !p.registry.Has(keypin.Scope(n)) {
 			p.faults.Add(path+"["+strconv.Itoa(i)+"]", "must be a scope of this service; they are listed in its OpenAPI document")
 		}
+		scopes = append(scopes, keypin.Scope(n))
 	}
 	return scopes
 }

@@ -72,12 +72,19 @@ const (
 )
 
 func (b *verifyBody) parse(p *parser) *verify.Request {
-	req := &verify.Request{Secret: keypin.NewSecret(b.Key.Value), Cost: 1}
+	req := &verify.Request{}
+	b.fill(req, p)
+	return req
+}
+
+// fill parses into req, whose Needed it uses the room of.
+func (b *verifyBody) fill(req *verify.Request, p *parser) {
+	*req = verify.Request{Secret: keypin.NewSecret(b.Key.Value), Cost: 1, Needed: req.Needed[:0]}
 	if longerThan(b.Key.Value, maxKeyLength) {
 		p.faults.Add("body.key", "must be at most 4096 characters")
 	}
 	if b.Scopes.given() {
-		req.Needed = p.needed("body.scopes", b.Scopes.Value)
+		req.Needed = p.needed(req.Needed, "body.scopes", b.Scopes.Value)
 	}
 	if b.ClientIP.given() {
 		ip, err := netip.ParseAddr(b.ClientIP.Value)
@@ -98,7 +105,6 @@ func (b *verifyBody) parse(p *parser) *verify.Request {
 		}
 		req.UserAgent = b.UserAgent.Value
 	}
-	return req
 }
 
 // longerThan reports whether s has more than n code points.
