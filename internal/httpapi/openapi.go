@@ -161,6 +161,16 @@ func (a *API) finishDocument() {
 	if a.document.yaml, err = o.YAML(); err != nil {
 		panic(fmt.Sprintf("httpapi: rendering the OpenAPI document: %v", err))
 	}
+	// Nobody looks at the answers' descriptions again, and they are a part of what each
+	// collection of garbage would go through.
+	o.Components.Examples, o.Components.Headers = nil, nil
+	for _, path := range o.Paths {
+		for _, op := range []*huma.Operation{path.Get, path.Post, path.Patch, path.Delete} {
+			if op != nil {
+				op.Responses, op.RequestBody = nil, nil
+			}
+		}
+	}
 }
 
 // refine replaces the marks that the field tags hold for what is known only here.

@@ -32,7 +32,7 @@ type Feed struct {
 	start     time.Time
 
 	mu      sync.Mutex
-	log     []Change // a ring: the change number n is at n % feedLength
+	log     []Change // a ring of feedLength, once so many were made: the change number n is at (n-1) % feedLength
 	last    uint64   // the number of the latest change
 	changed chan struct{}
 }
@@ -45,7 +45,7 @@ func NewFeed(clock keypin.Clock, random io.Reader, freshness Freshness) (*Feed, 
 	}
 	return &Feed{
 		clock: clock, freshness: freshness, epoch: hex.EncodeToString(name[:]), start: clock(),
-		log: make([]Change, feedLength), changed: make(chan struct{}),
+		changed: make(chan struct{}),
 	}, nil
 }
 
@@ -73,8 +73,12 @@ func (f *Feed) InvalidateWorkspace(_ context.Context, workspace keypin.ID) error
 func (f *Feed) add(change Change) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if len(f.log) < feedLength {
+		f.log = append(f.log, change)
+	} else {
+		f.log[f.last%feedLength] = change
+	}
 	f.last++
-	f.log[f.last%feedLength] = change
 	close(f.changed)
 	f.changed = make(chan struct{})
 }
@@ -104,7 +108,7 @@ func (f *Feed) After(epoch string, last uint64) News {
 		return news
 	}
 	for n := last + 1; n <= f.last; n++ {
-		news.Changes = append(news.Changes, f.log[n%feedLength])
+		news.Changes = append(news.Changes, f.log[(n-1)%feedLength])
 	}
 	return news
 }
