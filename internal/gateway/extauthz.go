@@ -73,7 +73,7 @@ func (a *authorization) Check(ctx context.Context, in *authv3.CheckRequest) (out
 
 func (a *authorization) answer(r *http.Request, needs *needs) *authv3.CheckResponse {
 	start := a.Clock()
-	outcome, err := a.check(r, needs)
+	outcome, err := a.check(r, needs, start)
 	end := a.Clock()
 	limits := http.Header{}
 	if outcome.Limited {

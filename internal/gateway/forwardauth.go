@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/keypin/keypin/internal/clientaddr"
 	"github.com/keypin/keypin/internal/credential"
@@ -30,7 +31,7 @@ func (g *Gateway) ForwardAuth(w http.ResponseWriter, r *http.Request) {
 	if needs.deny403 {
 		w = folded{w}
 	}
-	outcome, err := g.check(r, needs)
+	outcome, err := g.check(r, needs, start)
 	end := g.Clock()
 	if outcome.Limited {
 		g.Wire.SetRateLimit(h, &outcome.RateLimit, end)
@@ -54,7 +55,7 @@ func (g *Gateway) ForwardAuth(w http.ResponseWriter, r *http.Request) {
 
 // check decides about a request. The error is what its sender is told; the outcome is
 // zero when nothing was decided.
-func (g *Gateway) check(r *http.Request, needs *needs) (verify.Outcome, error) {
+func (g *Gateway) check(r *http.Request, needs *needs, at time.Time) (verify.Outcome, error) {
 	if needs.err != nil {
 		return verify.Outcome{}, needs.err
 	}
@@ -63,7 +64,7 @@ func (g *Gateway) check(r *http.Request, needs *needs) (verify.Outcome, error) {
 		return verify.Outcome{}, err
 	}
 	outcome, err := g.Keys.Verify(r.Context(), &verify.Request{
-		Secret: secret, Needed: needs.scopes, Cost: 1,
+		Secret: secret, Needed: needs.scopes, Cost: 1, At: at,
 		ClientIP: clientaddr.Of(r, g.TrustedProxies), UserAgent: r.UserAgent(),
 	})
 	if err != nil {

@@ -67,6 +67,7 @@ func (d *dataVerify) serve(w http.ResponseWriter, r *http.Request) {
 		d.refuse(w, x, err)
 		return
 	}
+	request.At = x.start
 	outcome, err := d.Keys.Verify(r.Context(), request)
 	if err != nil {
 		d.refuse(w, x, err)

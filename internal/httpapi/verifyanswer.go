@@ -84,9 +84,26 @@ func appendList[T any](b []byte, items []T, item func([]byte, T) []byte) []byte 
 	return append(b, ']')
 }
 
-// appendTime appends what a keypin.Timestamp is as JSON, without its quotes.
+// appendTime appends what a keypin.Timestamp is as JSON, without its quotes. It is
+// time.RFC3339Nano in a third of the time, of which an answer has two.
 func appendTime(b []byte, t time.Time) []byte {
-	return keypin.Timestamp(t).AppendFormat(b, time.RFC3339Nano)
+	t = keypin.Timestamp(t)
+	year, month, day := t.Date()
+	if year < 1000 || year > 9999 {
+		return t.AppendFormat(b, time.RFC3339Nano)
+	}
+	hour, minute, second := t.Clock()
+	b = strconv.AppendInt(b, int64(year), 10)
+	b = append(b, '-', byte('0'+month/10), byte('0'+month%10), '-', byte('0'+day/10), byte('0'+day%10), 'T')
+	b = append(b, byte('0'+hour/10), byte('0'+hour%10), ':', byte('0'+minute/10), byte('0'+minute%10), ':', byte('0'+second/10), byte('0'+second%10))
+	if micros := t.Nanosecond() / 1000; micros > 0 {
+		b = append(b, '.')
+		for unit := 100_000; micros > 0; unit /= 10 { // without zeros at the end
+			b = append(b, byte('0'+micros/unit))
+			micros %= unit
+		}
+	}
+	return append(b, 'Z')
 }
 
 // appendString appends s as encodeJSON does.

@@ -125,7 +125,11 @@ type Found struct {
 
 // Find finds the key with the hash, for a request that has arrived already.
 func (c *Cache) Find(ctx context.Context, hash keypin.KeyHash) (Found, error) {
-	now := c.options.Clock()
+	return c.find(ctx, hash, c.options.Clock())
+}
+
+// find finds for a request that has arrived at now, or before.
+func (c *Cache) find(ctx context.Context, hash keypin.KeyHash, now time.Time) (Found, error) {
 	age := now.Sub(c.options.Freshness.AsOf(now))
 	if age < Bound {
 		if key, ok := c.found.GetIfPresent(hash); ok {

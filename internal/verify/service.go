@@ -17,6 +17,7 @@ type Request struct {
 	ClientIP  netip.Addr     // zero = unknown
 	UserAgent string         // of the client, as it was sent; "" = unknown
 	Cost      int            // units to spend of the limit; 0 only looks at it
+	At        time.Time      // the present, read after the request has come; zero = read it
 	// Hold is how much later than now the units may be spent, 0 to keypin.MaxHold.
 	Hold time.Duration
 }
@@ -52,7 +53,10 @@ func (s *Service) Verify(ctx context.Context, request *Request) (Outcome, error)
 		f.malformed = true
 		return s.noted(request, decide(&f), f.now), nil
 	}
-	found, err := s.options.Keys.Find(ctx, parsed.Hash)
+	if request.At.IsZero() {
+		request.At = s.options.Keys.options.Clock()
+	}
+	found, err := s.options.Keys.find(ctx, parsed.Hash, request.At)
 	if err != nil {
 		return Outcome{}, unavailable(err)
 	}
