@@ -161,9 +161,16 @@ func (a *API) finishDocument() {
 	if a.document.yaml, err = o.YAML(); err != nil {
 		panic(fmt.Sprintf("httpapi: rendering the OpenAPI document: %v", err))
 	}
-	// Nobody looks at the answers' descriptions again, and they are a part of what each
-	// collection of garbage would go through.
+	a.forgetDescriptions()
+}
+
+// forgetDescriptions drops what was described for the document alone: of bodies and
+// answers, which huma neither reads nor checks here. Each collection of garbage would go
+// through it. Parameters, which huma does check, hold their own schemas.
+func (a *API) forgetDescriptions() {
+	o := a.huma.OpenAPI()
 	o.Components.Examples, o.Components.Headers = nil, nil
+	o.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
 	for _, path := range o.Paths {
 		for _, op := range []*huma.Operation{path.Get, path.Post, path.Patch, path.Delete} {
 			if op != nil {
