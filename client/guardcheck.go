@@ -25,7 +25,7 @@ type guardedKey struct {
 }
 
 // Verify answers as [KeyService.Verify] does, from memory where it can. RateLimit is nil
-// where it did.
+// where it did. Hold is not used: the Guard takes admissions in advance by itself.
 func (g *Guard) Verify(ctx context.Context, p VerifyParams) (*Verification, error) {
 	cost := 1
 	if p.Cost != nil {
@@ -52,7 +52,7 @@ func (g *Guard) verify(ctx context.Context, p *check) (*Verification, error) {
 	}
 	now := g.c.now()
 	hash := hashOf(p.secret)
-	if g.fresh(now) {
+	if g.fresh(now) && p.cost >= 0 && p.cost <= maxCost {
 		if k, ok := g.keys.GetIfPresent(hash); ok {
 			return g.decide(ctx, hash, k, p, now)
 		}

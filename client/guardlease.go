@@ -16,7 +16,7 @@ const (
 	leaseAim = 150 * time.Millisecond
 	// oneByOne is the limit below which one is taken at a time.
 	oneByOne = 480
-	maxLease = 1000 // the service's bound of a cost
+	maxCost  = 1000 // the service's bound
 )
 
 // lease is what a Guard has taken of a key's limit.
@@ -123,7 +123,7 @@ func (l *lease) next(now time.Time, limit int) int {
 	}
 	took := max(now.Sub(l.taken), time.Millisecond)
 	n := int(time.Duration(used) * leaseAim / took)
-	return max(1, min(n, 2*l.size, limit/50, maxLease))
+	return max(1, min(n, 2*l.size, limit/50, maxCost))
 }
 
 // learn notes when a limit that is reached may admit again.

@@ -48,7 +48,7 @@ func nextSecret(s string, from int) int {
 			return -1
 		}
 		if allBase62(s[from:end]) &&
-			anyPrefixBefore(s, underscore, func(start int) bool { return checksumFits(s[start:end]) }) {
+			anyPrefixBefore(s, underscore, func(start int) bool { return ChecksumFits(s[start:end]) }) {
 			return from
 		}
 	}

@@ -81,16 +81,29 @@ type Parsed struct {
 // Parse reads a key. It reports false, and nothing else, unless all of s is a key
 // with the right checksum.
 func Parse(s string) (Parsed, bool) {
-	if !LooksLikeKey(s) || !checksumFits(s) {
+	if !LooksLikeKey(s) || !ChecksumFits(s) {
 		return Parsed{}, false
 	}
-	var buf [maxKey]byte // on the stack; the plaintext is not copied to the heap
-	n := copy(buf[:], s)
 	return Parsed{
 		Prefix: s[:len(s)-SecretLength-1],
 		Suffix: s[len(s)-suffixLength:],
-		Hash:   sha256.Sum256(buf[:n]),
+		Hash:   hashOf(s),
 	}, true
+}
+
+// Hash is Parse's of what has the form of a key, with any checksum; false for anything
+// else. Who knows the hash knows that the checksum fits, too.
+func Hash(s string) (keypin.KeyHash, bool) {
+	if !LooksLikeKey(s) {
+		return keypin.KeyHash{}, false
+	}
+	return hashOf(s), true
+}
+
+// hashOf is the SHA-256 of a key of at most maxKey bytes.
+func hashOf(s string) keypin.KeyHash {
+	var buf [maxKey]byte // on the stack; the plaintext is not copied to the heap
+	return sha256.Sum256(buf[:copy(buf[:], s)])
 }
 
 // LooksLikeKey reports whether s has the form of a key, with any checksum. No
@@ -146,9 +159,9 @@ func allBase62(s string) bool {
 	return true
 }
 
-// checksumFits reports whether the last characters of key are the checksum of
-// what stands before them.
-func checksumFits(key string) bool {
+// ChecksumFits reports whether the last characters of key, which LooksLikeKey, are the
+// checksum of what stands before them.
+func ChecksumFits(key string) bool {
 	body := key[:len(key)-checksumLength]
 	sum := checksum(body)
 	return string(sum[:]) == key[len(body):]

@@ -125,25 +125,33 @@ type Found struct {
 
 // Find finds the key with the hash, for a request that has arrived already.
 func (c *Cache) Find(ctx context.Context, hash keypin.KeyHash) (Found, error) {
-	return c.find(ctx, hash, c.options.Clock())
+	now := c.options.Clock()
+	if found, ok := c.known(hash, now); ok {
+		return found, nil
+	}
+	return c.ask(ctx, hash, now)
 }
 
-// find finds for a request that has arrived at now, or before.
-func (c *Cache) find(ctx context.Context, hash keypin.KeyHash, now time.Time) (Found, error) {
-	age := now.Sub(c.options.Freshness.AsOf(now))
-	if age < Bound {
-		if key, ok := c.found.GetIfPresent(hash); ok {
-			return Found{Key: key, At: now}, nil
-		}
-		if until, ok := c.missing.GetIfPresent(hash); ok && now.Before(until) {
-			return Found{At: now}, nil
-		}
+// known is what is remembered and may be believed at now.
+func (c *Cache) known(hash keypin.KeyHash, now time.Time) (Found, bool) {
+	if now.Sub(c.options.Freshness.AsOf(now)) >= Bound {
+		return Found{}, false
 	}
+	if key, ok := c.found.GetIfPresent(hash); ok {
+		return Found{Key: key, At: now}, true
+	}
+	until, ok := c.missing.GetIfPresent(hash)
+	return Found{At: now}, ok && now.Before(until)
+}
+
+// ask asks the source for who came at now, and falls back on what is remembered only
+// where the operator allows it.
+func (c *Cache) ask(ctx context.Context, hash keypin.KeyHash, now time.Time) (Found, error) {
 	key, err := c.load(ctx, hash, now)
 	if err == nil {
 		return Found{Key: key, At: c.options.Clock()}, nil
 	}
-	if age >= Bound && age-Bound < c.options.ServeStale {
+	if age := now.Sub(c.options.Freshness.AsOf(now)); age >= Bound && age-Bound < c.options.ServeStale {
 		if key, ok := c.found.GetIfPresent(hash); ok {
 			c.stale.Add(1)
 			return Found{Key: key, At: now, Stale: age}, nil

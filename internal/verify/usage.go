@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// maxHeld bounds the memory: about 40 MB.
-	maxHeld = 1 << 17
+	// maxHeld bounds the memory: about 20 MB.
+	maxHeld = 1 << 16
 	// flushFrom is how many entries wait at most for the next regular flush.
 	flushFrom = maxHeld / 2
 	// shardCount keeps two checks at once from waiting for one another, mostly.
@@ -110,7 +110,7 @@ func NewUsage(store Transactor, clock keypin.Clock, logger *slog.Logger) *Usage 
 // Dropped counts the uses dropped so far because too many entries waited.
 func (u *Usage) Dropped() uint64 { return u.dropped.Load() }
 
-// Note counts the use. It never waits for the store. While 131,072 others wait to be
+// Note counts the use. It never waits for the store. While 65,536 others wait to be
 // stored, a use of a key that was not used in this minute yet is dropped and counted.
 func (u *Usage) Note(use Use) {
 	code := indexOf(use.Code)

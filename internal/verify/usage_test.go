@@ -275,7 +275,7 @@ func (f *failing) Tx(ctx context.Context, change func(keypin.Tx) error) error {
 }
 
 func TestMemoryIsBoundedAndWhatIsDroppedIsCounted(t *testing.T) {
-	const bound, more = 1 << 17, 100
+	const bound, more = 1 << 16, 100
 	store := &recorder{err: errors.New("disk full")}
 	u := newUsage(store)
 	noteAll := func() {
@@ -316,7 +316,7 @@ func TestHalfOfTheRoomIsFlushedBeforeItsTime(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- u.Run(ctx) }()
-		const half = 1 << 16
+		const half = 1 << 15
 		for i := range half - 1 {
 			u.Note(used(i, now))
 		}

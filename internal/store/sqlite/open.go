@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -26,11 +27,12 @@ type Options struct {
 	// Migrate applies missing migrations first. Without it a database that lacks
 	// some is refused.
 	Migrate bool
-	// Readers is the number of connections that read; 0 means 8.
+	// Readers is the number of connections that read; 0 means 2 more than processors
+	// to run on, at most 8: reading is mostly computing.
 	Readers int
 }
 
-const defaultReaders = 8
+func defaultReaders() int { return min(runtime.GOMAXPROCS(0)+2, 8) }
 
 // The busy_timeout (ms) comes first, since the pragmas behind it take locks.
 // journal_mode stays with the file, so the readers need not set it. A connection's
@@ -45,7 +47,7 @@ func writerPragmas() []string {
 
 func readerPragmas() []string {
 	return []string{
-		"busy_timeout(5000)", "synchronous(FULL)", "foreign_keys(ON)", "cache_size(-2048)", "query_only(ON)",
+		"busy_timeout(5000)", "synchronous(FULL)", "foreign_keys(ON)", "cache_size(-6144)", "query_only(ON)",
 	}
 }
 
@@ -57,7 +59,7 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 		return nil, err
 	}
 	if options.Readers <= 0 {
-		options.Readers = defaultReaders
+		options.Readers = defaultReaders()
 	}
 	s := &Store{lock: flock.New(options.Path+".lock", flock.SetPermissions(0o600))}
 	free, err := s.lock.TryLock()

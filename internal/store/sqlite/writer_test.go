@@ -272,7 +272,7 @@ func TestATxThatIsKeptChangesNothing(t *testing.T) {
 func TestEveryConnectionHasItsPragmas(t *testing.T) {
 	store, _ := opened(t)
 	reading := []*sql.Conn{}
-	for range defaultReaders { // all at once, so that each is another one
+	for range defaultReaders() { // all at once, so that each is another one
 		conn, err := store.reading.Conn(t.Context())
 		if err != nil {
 			t.Fatal(err)
