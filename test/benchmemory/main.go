@@ -31,7 +31,6 @@ type options struct {
 	parts      string
 	hot        int
 	rounds     int
-	rateLimit  int
 	cacheBytes string
 	stored     int
 	starts     int
@@ -49,13 +48,15 @@ func main() {
 
 const allParts = "memory,start"
 
+// rateLimit is the limit per minute of keys that have one.
+const rateLimit = 600
+
 func parse() (o options) {
 	flag.StringVar(&o.dir, "dir", "bin", "make databases in a new folder in `DIR`, and remove it afterwards")
 	flag.StringVar(&o.docs, "docs", "docs/benchmarks.md", "rewrite the measured part of `FILE`, if nothing was left out; empty = print only")
 	flag.StringVar(&o.parts, "parts", allParts, "measure only these `PARTS`")
 	flag.IntVar(&o.hot, "hot", defaultHot, "verify `N` keys, a multiple of 1000")
 	flag.IntVar(&o.rounds, "rounds", 3, "verify each key `N` times")
-	flag.IntVar(&o.rateLimit, "rate-limit", 600, "each key's limit per minute, `N`; 0 = none")
 	flag.StringVar(&o.cacheBytes, "cache-max-bytes", "", "run with this `SIZE` of the cache; empty = the default")
 	flag.IntVar(&o.stored, "stored", defaultStored, "start with `N` keys in the database, a multiple of 1000")
 	flag.IntVar(&o.starts, "starts", 9, "start `N` times")
@@ -65,7 +66,7 @@ func parse() (o options) {
 
 // complete reports whether the run measures all that the page shows.
 func (o options) complete() bool {
-	return o.parts == allParts && o.hot == defaultHot && o.stored == defaultStored && o.rateLimit > 0 && o.rounds >= 3 && o.starts >= 9
+	return o.parts == allParts && o.hot == defaultHot && o.stored == defaultStored && o.rounds >= 3 && o.starts >= 9
 }
 
 // bench is one run.

@@ -26,10 +26,26 @@ const (
 	metricsPath = "/metrics"
 )
 
-// memory verifies every key of a million, so many times, and looks at what the process
-// holds then.
+// memory measures with keys without a limit, which is the default, and with one.
 func (b *bench) memory(ctx context.Context) (rows []row, err error) {
-	s := &measure.Server{Program: b.program, Dir: filepath.Join(b.dir, "hot"), Data: true}
+	for _, limit := range []int{0, rateLimit} {
+		more, err := b.memoryOf(ctx, limit)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, more...)
+	}
+	return rows, nil
+}
+
+// memoryOf verifies every key of a million, so many times, and looks at what the process
+// holds then.
+func (b *bench) memoryOf(ctx context.Context, limit int) (rows []row, err error) {
+	which := "without a limit"
+	if limit > 0 {
+		which = fmt.Sprintf("with a limit of %d per minute", limit)
+	}
+	s := &measure.Server{Program: b.program, Dir: filepath.Join(b.dir, fmt.Sprintf("hot-%d", limit)), Data: true}
 	if b.cacheBytes != "" {
 		s.Env = append(s.Env, "KEYPIN_CACHE_MAX_BYTES="+b.cacheBytes)
 	}
@@ -37,8 +53,8 @@ func (b *bench) memory(ctx context.Context) (rows []row, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.Stop()) }()
-	b.say("storing %d keys", b.hot)
-	if err := bulk.Stock(ctx, s, b.hot, b.rateLimit); err != nil {
+	b.say("storing %d keys %s", b.hot, which)
+	if err := bulk.Stock(ctx, s, b.hot, limit); err != nil {
 		return nil, err
 	}
 	idle, _, err := resident(s.PID())
@@ -72,10 +88,10 @@ func (b *bench) memory(ctx context.Context) (rows []row, err error) {
 	if err != nil {
 		return nil, err
 	}
-	what := fmt.Sprintf("resident memory, %s distinct keys in use", measure.Grouped(b.hot))
+	what := fmt.Sprintf("resident memory, %s distinct keys in use, %s", measure.Grouped(b.hot), which)
 	return []row{
 		{what, fmt.Sprintf("%s (at most %s during the run)", size(now), size(most)), "before the first request: " + size(idle), judged("≤ "+size(memoryAim), now <= memoryAim)},
-		{fmt.Sprintf("cache hits in round %d", b.rounds), last.String(), fmt.Sprintf("%s verifications/s by %d clients", measure.Grouped(int(float64(b.hot)/took.Seconds())), clients), "–"},
+		{fmt.Sprintf("cache hits in round %d, %s", b.rounds, which), last.String(), fmt.Sprintf("%s verifications/s by %d clients", measure.Grouped(int(float64(b.hot)/took.Seconds())), clients), "–"},
 	}, nil
 }
 

@@ -33,7 +33,7 @@ func (b *bench) start(ctx context.Context) ([]row, error) {
 		if dir == full {
 			b.say("storing %d keys", b.stored)
 			began := time.Now()
-			if err := bulk.Stock(ctx, s, b.stored, b.rateLimit); err != nil {
+			if err := bulk.Stock(ctx, s, b.stored, rateLimit); err != nil {
 				return nil, err
 			}
 			b.say("stored in %.0f s", time.Since(began).Seconds())
