@@ -16,6 +16,9 @@
 // groups: [KeyService], [WorkspaceService], [MemberService], [InviteService], and a few
 // of the client itself, such as [Client.WhoAmI].
 //
+// To check keys in your own process, without asking each time, put a [Guard] in front of
+// your handlers.
+//
 // # Errors
 //
 // Whatever goes wrong once a call is made is an [*Error]: the service's own, with its

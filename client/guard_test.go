@@ -280,3 +280,16 @@ func perOp(do func()) float64 {
 	wg.Wait()
 	return float64(time.Since(began).Nanoseconds()) / float64(calls*workers)
 }
+
+func TestACostThatIsNoneIsTheServicesToJudge(t *testing.T) {
+	g := knowing(t, validKey())
+	for _, cost := range []int{-1, 1001} {
+		if v, err := g.Verify(t.Context(), VerifyParams{Key: NewSecret(knownKey), Cost: &cost}); err == nil {
+			t.Errorf("a cost of %d: %+v", cost, v)
+		}
+	}
+	zero := 0
+	if v, err := g.Verify(t.Context(), VerifyParams{Key: NewSecret(knownKey), Cost: &zero}); err != nil || !v.Valid {
+		t.Errorf("a cost of 0: %+v, %v", v, err)
+	}
+}
