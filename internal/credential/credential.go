@@ -39,6 +39,9 @@ func IsBearer(value string) bool {
 func APIKey(h http.Header) (keypin.Secret, error) {
 	bare := h["X-Api-Key"]
 	switch values := h["Authorization"]; {
+	case len(bare) == 0 && (len(values) == 0 || len(values) == 1 && !IsBearer(values[0])):
+		return keypin.Secret{}, &keypin.Error{Code: keypin.CodeUnauthorized, NoCredentials: true,
+			Message: "Send an API key as Authorization: Bearer <key>, or as X-API-Key: <key>."}
 	case len(bare) == 0:
 		return Bearer(h)
 	case len(bare) > 1:
