@@ -13,7 +13,10 @@ import (
 	"github.com/keypin/keypin/internal/keypin"
 )
 
-const dataToken = "0123456789abcdef"
+const (
+	dataToken = "0123456789abcdef"
+	patient   = 10 * time.Second // of every wait
+)
 
 // counting counts the requests by path.
 type counting struct {
@@ -78,7 +81,7 @@ func TestAGuardProtectsAHandlerWithoutTheNetwork(t *testing.T) {
 		req.Header.Set("User-Agent", "tool/1")
 		return send(t, req).Status
 	}
-	within(t, 5*time.Second, "fresh", g.Fresh)
+	within(t, patient, "fresh", g.Fresh)
 	id, secret := s.createKey(t, admin, object{"name": "guarded", "scopes": []string{"workflows:read"}})
 	for range 50 {
 		if got := status(secret); got != http.StatusOK {
@@ -92,7 +95,8 @@ func TestAGuardProtectsAHandlerWithoutTheNetwork(t *testing.T) {
 		t.Errorf("the principal is %+v", p)
 	}
 
-	// Each change is heard within the bound; as a rule at once.
+	// Each change is heard; as a rule at once. That it is within the bound is for package
+	// edge to show, in simulated time: here the machine may be busy.
 	change := func(body object) { s.call(t, admin, "PATCH", keys+"/"+id, body).must(t, 200) }
 	for _, step := range []struct {
 		body object
@@ -102,10 +106,10 @@ func TestAGuardProtectsAHandlerWithoutTheNetwork(t *testing.T) {
 		{object{"allowed_ips": []string{"198.51.100.1"}}, 403}, {object{"allowed_ips": []string{}}, 200},
 	} {
 		change(step.body)
-		within(t, time.Second, "the new state", func() bool { return status(secret) == step.want })
+		within(t, patient, "the new state", func() bool { return status(secret) == step.want })
 	}
 	rotated := s.call(t, admin, "PATCH", keys+"/"+id+"/rotate", nil).must(t, 200)
-	within(t, time.Second, "refused", func() bool { return status(secret) == 401 })
+	within(t, patient, "refused", func() bool { return status(secret) == 401 })
 	next := rotated.str("data", "new_key", "api_key")
 	if got := status(next); got != http.StatusOK {
 		t.Errorf("the new key is answered %d", got)
@@ -140,7 +144,7 @@ func TestAGuardOutlivesTheServiceForLessThanTheBound(t *testing.T) {
 	_, secret := s.createKey(t, admin, object{"name": "guarded"})
 	g, _ := s.guard(t)
 	defer g.Close()
-	within(t, 5*time.Second, "fresh", g.Fresh)
+	within(t, patient, "fresh", g.Fresh)
 	check := func() (*sdk.Verification, error) {
 		return g.Verify(t.Context(), sdk.VerifyParams{Key: sdk.NewSecret(secret)})
 	}
@@ -150,7 +154,7 @@ func TestAGuardOutlivesTheServiceForLessThanTheBound(t *testing.T) {
 	if err := s.stop(); err != nil {
 		t.Fatal(err)
 	}
-	within(t, 5*time.Second, "refused", func() bool { _, err := check(); return err != nil })
+	within(t, patient, "refused", func() bool { _, err := check(); return err != nil })
 	if g.Fresh() {
 		t.Error("without a service the memory is fresh")
 	}
