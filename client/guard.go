@@ -97,7 +97,7 @@ type guardOptions struct {
 // GuardOption changes what [NewGuard] makes.
 type GuardOption func(*guardOptions) error
 
-// WithMaxKeys bounds how many keys are remembered; default 100,000, about 100 MB.
+// WithMaxKeys bounds how many keys are remembered; default 100,000.
 func WithMaxKeys(n int) GuardOption {
 	return func(o *guardOptions) error {
 		if n < 1 {

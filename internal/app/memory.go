@@ -10,7 +10,7 @@ import (
 
 const (
 	// slack is how many bytes of garbage may lie about before the heap is collected: a
-	// small heap would else be collected hundreds of times a second under load.
+	// small heap would else be collected again and again under load.
 	slack = 32 << 20
 	// leanPercent is by how much a large heap may grow instead. It is mostly keys that
 	// stay, and would else take twice its size.

@@ -26,7 +26,7 @@ const (
 	loadTimeout = 5 * time.Second
 	// missingFor is how long it is remembered that there is no key with a hash.
 	missingFor = 5 * time.Second
-	// maxMissing bounds how many of those are remembered: about 16 MB.
+	// maxMissing bounds how many of those are remembered.
 	maxMissing = 1 << 16
 
 	flightShards = 64
@@ -244,7 +244,7 @@ func (c *Cache) InvalidateKeys(_ context.Context, hashes []keypin.KeyHash) error
 }
 
 // InvalidateWorkspace forgets the workspace's keys. It looks at every key that is
-// remembered, which takes about 0.1 s for a million; a workspace is seldom deleted.
+// remembered; a workspace is seldom deleted.
 func (c *Cache) InvalidateWorkspace(ctx context.Context, workspace keypin.ID) error {
 	// Whose keys are being looked up is not known yet, so none is remembered.
 	for i := range c.flights {

@@ -10,7 +10,7 @@ import (
 	"github.com/keypin/keypin/internal/keypin"
 )
 
-// maxCommons bounds what is shared of a kind; about 4 MB. Keys whose makers repeat
+// maxCommons bounds what is shared of a kind. Keys whose makers repeat
 // themselves share, which most do; further keys have their own.
 const maxCommons = 1 << 14
 

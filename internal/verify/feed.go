@@ -11,7 +11,7 @@ import (
 	"github.com/keypin/keypin/internal/keypin"
 )
 
-// feedLength is how many changes a Feed keeps for those who come back: about 1 MB.
+// feedLength is how many changes a Feed keeps for those who come back.
 const feedLength = 1 << 14
 
 // Change says what a cache has to forget: keys, or all of a workspace's.

@@ -8,8 +8,8 @@ import (
 	"github.com/keypin/keypin/internal/keypin"
 )
 
-// Key is what a check needs to know of an API key, and what its answer tells. It is a
-// third of the size of the key's row, because a cache holds a million of them. It is
+// Key is what a check needs to know of an API key, and what its answer tells. It is
+// smaller than the key's row, because a cache may hold a million of them. It is
 // shared by the requests that find it, so nobody changes it.
 type Key struct {
 	ID, WorkspaceID, ChainID keypin.ID

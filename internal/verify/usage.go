@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// maxHeld bounds the memory: about 20 MB.
+	// maxHeld bounds the memory.
 	maxHeld = 1 << 16
 	// flushFrom is how many entries wait at most for the next regular flush.
 	flushFrom = maxHeld / 2
