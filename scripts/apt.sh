@@ -30,7 +30,7 @@ apt_install() (
     "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
     for package in "$@"; do
         case $package in
-        nginx | caddy | postgresql)
+        nginx | caddy | postgresql | pgbouncer | redis-server | redis-sentinel | prometheus)
             if have systemctl; then
                 "${root[@]}" systemctl disable --quiet "$package" 2>/dev/null
             fi

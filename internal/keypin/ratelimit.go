@@ -1,6 +1,9 @@
 package keypin
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // RateLimit is the state of a limit per minute after a decision.
 type RateLimit struct {
@@ -31,5 +34,5 @@ type Admission struct {
 type Limiter interface {
 	// Admit admits the whole cost or nothing. An error means that nothing could be
 	// decided; its code is CodeUnavailable.
-	Admit(ask Admission, now time.Time) (RateLimit, bool, error)
+	Admit(ctx context.Context, ask Admission, now time.Time) (RateLimit, bool, error)
 }

@@ -244,3 +244,11 @@ type Invalidator interface {
 	// InvalidateWorkspace drops every key of the workspace.
 	InvalidateWorkspace(ctx context.Context, workspace ID) error
 }
+
+// Follower is told of the changes that are made on every node, this one among them. A
+// change may be told more than once.
+type Follower interface {
+	Invalidator
+	// InvalidateAll drops everything: changes may have been missed.
+	InvalidateAll(ctx context.Context) error
+}

@@ -86,13 +86,13 @@ func TestAHoldIsBounded(t *testing.T) {
 func TestAChainWhoseLeaseIsHeldIsNotForgotten(t *testing.T) {
 	m := NewMemory(epoch)
 	ask := keypin.Admission{Chain: chainID(1), Limit: 1, Cost: 1, Hold: keypin.MaxHold}
-	if _, ok, _ := m.Admit(ask, epoch); !ok {
+	if _, ok, _ := m.Admit(t.Context(), ask, epoch); !ok {
 		t.Fatal("refused")
 	}
 	for i := range m.shards {
 		m.shards[i].sweep(windowLength + keypin.MaxHold - 1)
 	}
-	if _, ok, _ := m.Admit(ask, epoch.Add(windowLength+keypin.MaxHold-1)); ok {
+	if _, ok, _ := m.Admit(t.Context(), ask, epoch.Add(windowLength+keypin.MaxHold-1)); ok {
 		t.Error("a sweep refilled the limit")
 	}
 	for i := range m.shards {

@@ -1,6 +1,7 @@
 package ratelimit
 
 import (
+	"context"
 	"hash/maphash"
 	"sync"
 	"time"
@@ -53,7 +54,7 @@ func NewMemory(start time.Time) *Memory {
 }
 
 // Admit implements keypin.Limiter.
-func (m *Memory) Admit(ask keypin.Admission, now time.Time) (keypin.RateLimit, bool, error) {
+func (m *Memory) Admit(_ context.Context, ask keypin.Admission, now time.Time) (keypin.RateLimit, bool, error) {
 	hash := maphash.Bytes(m.seed, ask.Chain[:])
 	s := &m.shards[hash%shardCount]
 	d, at, sweep := s.admit(ask, now.Sub(m.start))

@@ -23,7 +23,7 @@ func chainID(n int) (id keypin.ID) {
 // ask is Admit of a limiter that has no errors.
 func ask(t testing.TB, m *Memory, chain keypin.ID, limit, cost int, now time.Time) (keypin.RateLimit, bool) {
 	t.Helper()
-	state, ok, err := m.Admit(keypin.Admission{Chain: chain, Limit: limit, Cost: cost}, now)
+	state, ok, err := m.Admit(t.Context(), keypin.Admission{Chain: chain, Limit: limit, Cost: cost}, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func TestManyChainsKeepTheirLimitsWhileIdleOnesAreForgotten(t *testing.T) {
 			}).Draw(t, "step")
 			from, count := rapid.IntRange(0, 1000).Draw(t, "from"), rapid.IntRange(1, 1000).Draw(t, "chains")
 			for chain := from; chain < from+count; chain++ {
-				_, ok, err := m.Admit(keypin.Admission{Chain: chainID(chain), Limit: limit, Cost: 1}, epoch.Add(now))
+				_, ok, err := m.Admit(t.Context(), keypin.Admission{Chain: chainID(chain), Limit: limit, Cost: 1}, epoch.Add(now))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -167,10 +167,10 @@ func TestConcurrentCallersGetExactlyTheLimit(t *testing.T) {
 				for i := range calls {
 					// Callers disagree a little about the time; all within one window.
 					now := epoch.Add(time.Duration(i)*time.Millisecond + time.Duration(c)*time.Microsecond)
-					if _, ok, _ := m.Admit(keypin.Admission{Chain: chainID(i % chains), Limit: limit, Cost: 1}, now); ok {
+					if _, ok, _ := m.Admit(t.Context(), keypin.Admission{Chain: chainID(i % chains), Limit: limit, Cost: 1}, now); ok {
 						admitted[i%chains].Add(1)
 					}
-					_, _, _ = m.Admit(keypin.Admission{Chain: chainID(100 + i), Limit: limit, Cost: 1}, now)
+					_, _, _ = m.Admit(t.Context(), keypin.Admission{Chain: chainID(100 + i), Limit: limit, Cost: 1}, now)
 				}
 			})
 		}
@@ -189,7 +189,7 @@ func TestAskingAboutAKnownChainAllocatesNothing(t *testing.T) {
 	ask := func() {
 		now = now.Add(time.Millisecond)
 		for i := range 10 {
-			if _, _, err := m.Admit(keypin.Admission{Chain: chainID(i), Limit: 100, Cost: 1}, now); err != nil {
+			if _, _, err := m.Admit(t.Context(), keypin.Admission{Chain: chainID(i), Limit: 100, Cost: 1}, now); err != nil {
 				t.Error(err)
 			}
 		}
@@ -208,7 +208,7 @@ func BenchmarkMemory(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for i := 0; pb.Next(); i++ {
-			_, _, _ = m.Admit(keypin.Admission{Chain: chainID(i % 1000), Limit: 60_000, Cost: 1}, start.Add(time.Duration(i)*time.Microsecond))
+			_, _, _ = m.Admit(b.Context(), keypin.Admission{Chain: chainID(i % 1000), Limit: 60_000, Cost: 1}, start.Add(time.Duration(i)*time.Microsecond))
 		}
 	})
 }

@@ -66,7 +66,7 @@ type CacheOptions struct {
 	ServeStale time.Duration
 }
 
-// Cache remembers keys by the hash of their plaintext. It is a keypin.Invalidator, and
+// Cache remembers keys by the hash of their plaintext. It is a keypin.Follower, and
 // safe for concurrent use.
 type Cache struct {
 	options CacheOptions
@@ -246,7 +246,26 @@ func (c *Cache) InvalidateKeys(_ context.Context, hashes []keypin.KeyHash) error
 // InvalidateWorkspace forgets the workspace's keys. It looks at every key that is
 // remembered; a workspace is seldom deleted.
 func (c *Cache) InvalidateWorkspace(ctx context.Context, workspace keypin.ID) error {
-	// Whose keys are being looked up is not known yet, so none is remembered.
+	c.outdateFlights() // whose keys are being looked up is not known yet
+	var hashes []keypin.KeyHash
+	for hash, key := range c.found.All() {
+		if key.WorkspaceID == workspace {
+			hashes = append(hashes, hash)
+		}
+	}
+	return c.InvalidateKeys(ctx, hashes)
+}
+
+// InvalidateAll forgets everything, and what is being looked up.
+func (c *Cache) InvalidateAll(context.Context) error {
+	c.outdateFlights()
+	c.found.InvalidateAll()
+	c.missing.InvalidateAll()
+	return nil
+}
+
+// outdateFlights keeps what is being looked up from being remembered.
+func (c *Cache) outdateFlights() {
 	for i := range c.flights {
 		s := &c.flights[i]
 		s.mu.Lock()
@@ -256,13 +275,6 @@ func (c *Cache) InvalidateWorkspace(ctx context.Context, workspace keypin.ID) er
 		}
 		s.mu.Unlock()
 	}
-	var hashes []keypin.KeyHash
-	for hash, key := range c.found.All() {
-		if key.WorkspaceID == workspace {
-			hashes = append(hashes, hash)
-		}
-	}
-	return c.InvalidateKeys(ctx, hashes)
 }
 
 // CacheStats says how a Cache fares.

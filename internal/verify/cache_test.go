@@ -131,6 +131,7 @@ func TestALookUpThatAChangeOvertakesIsNotRemembered(t *testing.T) {
 	for what, forget := range map[string]func(t *testing.T, c *verify.Cache){
 		"its key":       func(t *testing.T, c *verify.Cache) { invalidate(t, c, hashNumber(1)) },
 		"its workspace": func(t *testing.T, c *verify.Cache) { _ = c.InvalidateWorkspace(t.Context(), workspace) },
+		"any number":    func(t *testing.T, c *verify.Cache) { _ = c.InvalidateAll(t.Context()) },
 	} {
 		t.Run(what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -399,6 +400,22 @@ func TestAWorkspacesKeysAreForgottenTogether(t *testing.T) {
 		if got, want := name(t, c, hashNumber(i)), []string{"old", "new"}[i%2]; got != want {
 			t.Errorf("key %d: %q, want %q", i, got, want)
 		}
+	}
+}
+
+func TestEverythingIsForgottenWhereChangesMayHaveBeenMissed(t *testing.T) {
+	source := &keys{byHash: map[keypin.KeyHash]*keypin.APIKey{hashNumber(1): {Name: "old", Active: true}}}
+	c := newCache(t, verify.CacheOptions{Source: source})
+	if a, b := name(t, c, hashNumber(1)), name(t, c, hashNumber(2)); a != "old" || b != "" {
+		t.Fatalf("found %q and %q", a, b)
+	}
+	source.byHash[hashNumber(1)] = &keypin.APIKey{Name: "new", Active: true}
+	source.byHash[hashNumber(2)] = &keypin.APIKey{Name: "made since", Active: true}
+	if err := c.InvalidateAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if a, b := name(t, c, hashNumber(1)), name(t, c, hashNumber(2)); a != "new" || b != "made since" {
+		t.Errorf("found %q and %q", a, b)
 	}
 }
 

@@ -21,7 +21,7 @@ type Change struct {
 }
 
 // Feed tells caches outside the process what to forget. Changes are numbered from 1,
-// within an epoch, which is this Feed's life. It is a keypin.Invalidator: a change is in
+// within an epoch, which is this Feed's life. It is a keypin.Follower: a change is in
 // it before it is answered. Whoever reads it learns, besides the changes, an instant of
 // the Feed's own time as of which it has been told of all that was answered; what a
 // cache may conclude from that is in package client. It is safe for concurrent use.
@@ -70,6 +70,17 @@ func (f *Feed) InvalidateWorkspace(_ context.Context, workspace keypin.ID) error
 	return nil
 }
 
+// InvalidateAll makes every reader begin anew, and forget everything: the numbers skip
+// more than is kept.
+func (f *Feed) InvalidateAll(context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.log = make([]Change, feedLength) // nobody can ask for what is in it
+	f.last += feedLength + 1
+	f.announce()
+	return nil
+}
+
 func (f *Feed) add(change Change) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -79,6 +90,11 @@ func (f *Feed) add(change Change) {
 		f.log[f.last%feedLength] = change
 	}
 	f.last++
+	f.announce()
+}
+
+// announce wakes who waits for a change. f.mu is held.
+func (f *Feed) announce() {
 	close(f.changed)
 	f.changed = make(chan struct{})
 }

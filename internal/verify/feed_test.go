@@ -123,6 +123,31 @@ func TestWhatIsNotKeptOrOfAnotherEpochIsLost(t *testing.T) {
 	check(epoch, feedKept+10, 0)
 }
 
+func TestWhoeverReadsBeginsAnewWhereChangesMayHaveBeenMissed(t *testing.T) {
+	feed := newFeed(t, time.Now, verify.AlwaysFresh{})
+	forgetIn(t, feed, 1)
+	before := feed.After(feed.Epoch(), 0)
+	if err := feed.InvalidateAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-before.Changed:
+	default:
+		t.Error("nobody is woken")
+	}
+	for last := range uint64(2) {
+		if news := feed.After(feed.Epoch(), last); !news.Lost || news.Changes != nil {
+			t.Errorf("who knew %d reads %+v", last, newsAfter(feed, feed.Epoch(), last))
+		}
+	}
+	begun := feed.After("", 0).Last
+	forgetIn(t, feed, 2)
+	want := feedNews{Changes: []verify.Change{{Hashes: []keypin.KeyHash{feedHash(2)}}}, Last: begun + 1}
+	if diff := cmp.Diff(want, newsAfter(feed, feed.Epoch(), begun)); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
 func TestEpochsDifferAndAreNotMadeWithoutRandomness(t *testing.T) {
 	random := rand.NewChaCha8([32]byte{4})
 	seen := map[string]bool{}

@@ -73,7 +73,7 @@ func (s *Service) Verify(ctx context.Context, request *Request) (Outcome, error)
 	if limit := s.limitOf(outcome); limit > 0 {
 		ask := keypin.Admission{Chain: f.key.ChainID, Limit: limit, Cost: request.Cost, Hold: request.Hold}
 		f.limit.asked = true
-		f.limit.state, f.limit.admitted, err = s.options.Limiter.Admit(ask, f.now)
+		f.limit.state, f.limit.admitted, err = s.options.Limiter.Admit(ctx, ask, f.now)
 		if err != nil {
 			return Outcome{}, unavailable(err)
 		}

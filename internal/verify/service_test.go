@@ -48,7 +48,7 @@ func (k *keys) KeyByHash(_ context.Context, hash keypin.KeyHash) (*keypin.APIKey
 // brokenLimiter is the limiter of a node that cannot reach the others.
 type brokenLimiter struct{ err error }
 
-func (b brokenLimiter) Admit(keypin.Admission, time.Time) (keypin.RateLimit, bool, error) {
+func (b brokenLimiter) Admit(context.Context, keypin.Admission, time.Time) (keypin.RateLimit, bool, error) {
 	return keypin.RateLimit{}, false, b.err
 }
 
@@ -128,7 +128,7 @@ func (h *house) verify(t *testing.T) verify.Outcome {
 // spent is how much of the key's limit of 5 is used.
 func (h *house) spent(t *testing.T) int {
 	t.Helper()
-	state, _, err := h.options.Limiter.Admit(keypin.Admission{Chain: h.key.ChainID, Limit: 5}, now)
+	state, _, err := h.options.Limiter.Admit(t.Context(), keypin.Admission{Chain: h.key.ChainID, Limit: 5}, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +170,7 @@ var conditions = []struct {
 	{verify.CodeIPNotAllowed, func(_ *testing.T, h *house) { h.request.ClientIP = netip.Addr{} }},
 	{verify.CodeInsufficientScope, func(_ *testing.T, h *house) { h.request.Needed = []keypin.Scope{"voices:write"} }},
 	{verify.CodeRateLimited, func(t *testing.T, h *house) {
-		if _, ok, err := h.options.Limiter.Admit(keypin.Admission{Chain: h.key.ChainID, Limit: 5, Cost: 5}, now); !ok || err != nil {
+		if _, ok, err := h.options.Limiter.Admit(t.Context(), keypin.Admission{Chain: h.key.ChainID, Limit: 5, Cost: 5}, now); !ok || err != nil {
 			t.Fatalf("the limit could not be used up: %t, %v", ok, err)
 		}
 	}},
