@@ -461,6 +461,24 @@ func TestTheDataListenerNeverSharesThePublicAddress(t *testing.T) {
 	}
 }
 
+func TestNodesAgreeWhereverAPasswordAloneDiffers(t *testing.T) {
+	t.Parallel()
+	prints := func(environ ...string) map[string]string { return load(t, config.Input{Environ: environ}).Fingerprints() }
+	one := prints("KEYPIN_REDIS=redis://:one@cache", "KEYPIN_LISTEN=127.0.0.1:1")
+	if diff := cmp.Diff(one, prints("KEYPIN_REDIS=redis://:two@cache", "KEYPIN_LISTEN=127.0.0.1:2")); diff != "" {
+		t.Errorf("a password and an address differ:\n%s", diff)
+	}
+	for name, variable := range map[string]string{
+		"redis": "KEYPIN_REDIS=redis://:one@other", "key_brand": "KEYPIN_KEY_BRAND=acme", "default_rate_limit_per_min": "KEYPIN_DEFAULT_RATE_LIMIT_PER_MIN=5",
+		"scopes": `KEYPIN_SCOPES=[{"name":"a:b","description":"B."}]`, "issuers": `KEYPIN_ISSUERS=[{"issuer":"https://id.example.com","kind":"oidc"}]`,
+		"rate_limits_without_redis": "KEYPIN_RATE_LIMITS_WITHOUT_REDIS=deny",
+	} {
+		if other := prints("KEYPIN_REDIS=redis://:one@cache", variable); other[name] == one[name] || len(other) != len(one) {
+			t.Errorf("%s does not show: %v", name, other)
+		}
+	}
+}
+
 func TestNoSecretIsPrinted(t *testing.T) {
 	t.Parallel()
 	const secret = "hunter2-hunter2-hunter2"
