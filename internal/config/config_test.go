@@ -463,7 +463,9 @@ func TestTheDataListenerNeverSharesThePublicAddress(t *testing.T) {
 
 func TestNodesAgreeWhereverAPasswordAloneDiffers(t *testing.T) {
 	t.Parallel()
-	prints := func(environ ...string) map[string]string { return load(t, config.Input{Environ: environ}).Fingerprints() }
+	prints := func(environ ...string) map[string]string {
+		return load(t, config.Input{Environ: environ}).Fingerprints()
+	}
 	one := prints("KEYPIN_REDIS=redis://:one@cache", "KEYPIN_LISTEN=127.0.0.1:1")
 	if diff := cmp.Diff(one, prints("KEYPIN_REDIS=redis://:two@cache", "KEYPIN_LISTEN=127.0.0.1:2")); diff != "" {
 		t.Errorf("a password and an address differ:\n%s", diff)
