@@ -158,7 +158,7 @@ func (c *Config) DatabaseURL() keypin.Secret {
 }
 
 // OnPostgres reports whether DatabaseURL is of PostgreSQL; else it is of SQLite.
-func (c *Config) OnPostgres() bool { return isPostgres(c.DatabaseURL().Reveal()) }
+func (c *Config) OnPostgres() bool { return IsPostgres(c.DatabaseURL()) }
 
 // SQLitePath is the path in DatabaseURL, which Validate has checked.
 func (c *Config) SQLitePath() string {
@@ -177,6 +177,9 @@ func (c *Config) ListenURL() keypin.Secret {
 func (c *Config) LocalIssuer() bool { return len(c.Issuers) == 0 }
 
 const sqliteScheme = "sqlite://"
+
+// IsPostgres reports whether a URL is of PostgreSQL.
+func IsPostgres(url keypin.Secret) bool { return isPostgres(url.Reveal()) }
 
 func isPostgres(url string) bool {
 	return strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://")
