@@ -23,8 +23,7 @@ RUN --mount=type=cache,target=/go/pkg/mod \
 RUN mkdir -p /image/etc/ssl/certs /image/data \
     && cp /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ \
     && echo 'nonroot:x:65532:65532:nonroot:/data:/sbin/nologin' >/image/etc/passwd \
-    && echo 'nonroot:x:65532:' >/image/etc/group \
-    && chmod 700 /image/data
+    && echo 'nonroot:x:65532:' >/image/etc/group
 
 FROM scratch
 COPY --from=build /image/etc /etc
