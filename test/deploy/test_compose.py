@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
+import ipaddress
 import json
 import re
 import subprocess
@@ -74,10 +75,12 @@ def test_the_parts_of_the_file_fit_together(keypin: Keypin, compose: dict[str, A
         settings = keypin.settings(**environment(compose, node))
         port = settings["listen"].split(":")[1]
         assert f"server {node}:{port} " in nginx
-        assert services["nginx"]["networks"]["inside"]["ipv4_address"] + "/32" in settings["trusted_proxies"]
+        assert settings["trusted_proxies"].removesuffix("/32") == services["nginx"]["networks"]["inside"]["ipv4_address"]
         assert "ports" not in services[node], "the listeners are nginx's to reach"
         assert settings["data_listen"].split(":")[1] not in nginx.replace("The data listener (8081)", "")
-    assert {s["networks"]["inside"]["ipv4_address"].rsplit(".", 1)[0] + ".0/24" for s in services.values() if "ipv4_address" in str(s)} == {subnet["subnet"]}
+    network = ipaddress.ip_network(subnet["subnet"])
+    for name in (*NODES, "nginx"):
+        assert ipaddress.ip_address(services[name]["networks"]["inside"]["ipv4_address"]) in network
     (published,) = services["nginx"]["ports"]
     assert published.startswith("127.0.0.1:") and f"listen {published.rsplit(':')[-1]};" in nginx
     (mounted,) = services["nginx"]["volumes"]

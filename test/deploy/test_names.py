@@ -9,6 +9,8 @@ from conftest import ROOT, Keypin
 
 # Variables of the program that are no settings, and of its client.
 OTHERS = {"KEYPIN_CONFIG", "KEYPIN_TOKEN"}
+# Names of roles in PostgreSQL, which look like metrics.
+ROLES = {"keypin_owner", "keypin_a"}
 
 
 def files() -> list[Path]:
@@ -45,6 +47,14 @@ def test_every_command_that_the_page_names_is_one(keypin: Keypin) -> None:
     assert commands
     for command in commands:
         assert keypin.run(command, "--help").returncode == 0, command
+
+
+def test_every_metric_that_the_page_names_is_one() -> None:
+    sources = "".join(p.read_text() for p in (ROOT / "internal" / "telemetry").glob("*.go"))
+    named = set(re.findall(r"`(keypin_[a-z_]+)`", (ROOT / "docs" / "operations.md").read_text())) - ROLES
+    assert named
+    for name in named:
+        assert f'"{name}"' in sources, name
 
 
 def test_the_image_ignores_what_git_ignores_and_nothing_that_it_tracks() -> None:
