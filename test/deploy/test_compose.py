@@ -81,6 +81,9 @@ def test_the_parts_of_the_file_fit_together(keypin: Keypin, compose: dict[str, A
     network = ipaddress.ip_network(subnet["subnet"])
     for name in (*NODES, "nginx"):
         assert ipaddress.ip_address(services[name]["networks"]["inside"]["ipv4_address"]) in network
+    assert {tuple(h.split(":")) for h in services["nginx"]["extra_hosts"]} == {
+        (node, services[node]["networks"]["inside"]["ipv4_address"]) for node in NODES
+    }
     (published,) = services["nginx"]["ports"]
     assert published.startswith("127.0.0.1:") and f"listen {published.rsplit(':')[-1]};" in nginx
     (mounted,) = services["nginx"]["volumes"]
