@@ -161,6 +161,15 @@ def test_the_image_serves_as_nobody_and_writes_its_data_only(
     pid = process.pid  # every program on the way became the next one, but for sudo
     while children := Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         (pid,) = map(int, children)
+    try:
+        look(container, pid)
+    finally:
+        root("kill", "-TERM", str(pid))
+    assert process.wait(PATIENCE) == 0, log.read_text()
+
+
+def look(container: Container, pid: int) -> None:
+    """The process is nobody's, and can write to its data only."""
     status = root("cat", f"/proc/{pid}/status")
     for line in (r"Uid:\t65532\t65532\t65532\t65532", r"CapEff:\t0+", r"CapPrm:\t0+", r"NoNewPrivs:\t1", r"Groups:\t(65532)? *"):
         assert re.search(rf"^{line}$", status, re.MULTILINE), (line, status)
@@ -168,6 +177,3 @@ def test_the_image_serves_as_nobody_and_writes_its_data_only(
     here = {m.split()[4]: m.split()[5].split(",") for m in mounts if m.split()[4] in ("/", "/data")}
     assert "ro" in here["/"] and "rw" in here["/data"]
     assert "keypin.db" in root("find", container.data, "-printf", "%f\n").split()
-    # The program gets the signal: sudo hands it on.
-    process.terminate()
-    assert process.wait(PATIENCE) == 0, log.read_text()
