@@ -23,6 +23,12 @@ func Redis(t *telemetry.Tracing) redis.Hook {
 
 type hook struct{ tracing *telemetry.Tracing }
 
+type callKey struct{}
+
+// within reports whether a call has a span already: to connect, go-redis sends commands
+// of its own, which are a part of it.
+func within(ctx context.Context) bool { return ctx.Value(callKey{}) != nil }
+
 // DialHook implements redis.Hook. A connection serves many requests, so it is in no
 // one's trace.
 func (hook) DialHook(next redis.DialHook) redis.DialHook { return next }
@@ -30,12 +36,12 @@ func (hook) DialHook(next redis.DialHook) redis.DialHook { return next }
 // ProcessHook implements redis.Hook.
 func (h hook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, command redis.Cmder) error {
-		if !telemetry.Recording(ctx) {
+		if !telemetry.Recording(ctx) || within(ctx) {
 			return next(ctx, command)
 		}
 		name := strings.ToUpper(command.Name())
 		ctx, span := h.tracing.Call(ctx, name, semconv.DBSystemNameRedis, semconv.DBOperationNameKey.String(name))
-		err := next(ctx, command)
+		err := next(context.WithValue(ctx, callKey{}, true), command)
 		endRedis(span, err)
 		return err
 	}
@@ -44,11 +50,11 @@ func (h hook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 // ProcessPipelineHook implements redis.Hook.
 func (h hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, commands []redis.Cmder) error {
-		if !telemetry.Recording(ctx) {
+		if !telemetry.Recording(ctx) || within(ctx) {
 			return next(ctx, commands)
 		}
 		ctx, span := h.tracing.Call(ctx, "PIPELINE", semconv.DBSystemNameRedis, semconv.DBOperationNameKey.String("PIPELINE"), semconv.DBOperationBatchSize(len(commands)))
-		err := next(ctx, commands)
+		err := next(context.WithValue(ctx, callKey{}, true), commands)
 		endRedis(span, err)
 		return err
 	}

@@ -1,6 +1,7 @@
 package otlp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,21 +25,24 @@ import (
 	"github.com/keypin/keypin/internal/telemetry"
 )
 
-// flushWithin bounds what Close waits for.
+// flushWithin bounds what Close waits for, by default.
 const flushWithin = 5 * time.Second
 
-// Options are what Start needs. Every field is needed.
+// Options are what Start needs. Every field without a default is needed.
 type Options struct {
 	Metrics *telemetry.Metrics
 	Version string
 	Clock   keypin.Clock
 	Random  io.Reader
 	Logger  *slog.Logger
+	// FlushWithin bounds what Close waits for; 0 = 5 s.
+	FlushWithin time.Duration
 }
 
 // Export sends traces and metrics until it is closed.
 type Export struct {
 	logger  *slog.Logger
+	within  time.Duration
 	traces  *trace.TracerProvider // nil = off
 	metrics *metric.MeterProvider // nil = off
 	tracing *telemetry.Tracing    // nil = off
@@ -47,10 +51,13 @@ type Export struct {
 // Start begins to send what the environment says. It waits for no collector. The error
 // names the variable that is wrong.
 func Start(ctx context.Context, o Options) (*Export, error) {
-	e := &Export{logger: o.Logger}
+	e := &Export{logger: o.Logger, within: cmp.Or(o.FlushWithin, flushWithin)}
 	s, err := read()
-	if err != nil || !s.on() {
-		return e, err
+	if err != nil {
+		return nil, err
+	}
+	if !s.on() {
+		return e, nil
 	}
 	// The SDK knows no other way to tell of errors than one for the whole process.
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
@@ -92,10 +99,10 @@ func Start(ctx context.Context, o Options) (*Export, error) {
 // Tracing makes the spans that are sent; nil when no traces are.
 func (e *Export) Tracing() *telemetry.Tracing { return e.tracing }
 
-// Close sends what is left, for at most 5 s. What cannot be sent by then is dropped, and
+// Close sends what is left, within Options.FlushWithin. What cannot be sent by then is dropped, and
 // logged.
 func (e *Export) Close() {
-	ctx, cancel := context.WithTimeout(context.Background(), flushWithin)
+	ctx, cancel := context.WithTimeout(context.Background(), e.within)
 	defer cancel()
 	done := make(chan error, 2) // both at once, so that one does not take the other's time
 	go func() {
@@ -135,9 +142,15 @@ func (s *settings) metricExporter(ctx context.Context) (metric.Exporter, error) 
 // as OTEL_EXPORTER_OTLP_HEADERS with its passwords.
 type wordless struct{ slog.Handler }
 
+// Enabled implements slog.Handler. The SDK's warnings come as 1 below the level of
+// information, and what is less as 4 below it and more.
+func (w wordless) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelInfo-1 && w.Handler.Enabled(ctx, slog.LevelWarn)
+}
+
 // Handle implements slog.Handler.
 func (w wordless) Handle(ctx context.Context, r slog.Record) error {
-	return w.Handler.Handle(ctx, slog.NewRecord(r.Time, r.Level, "opentelemetry: "+r.Message, r.PC))
+	return w.Handler.Handle(ctx, slog.NewRecord(r.Time, slog.LevelWarn, "opentelemetry: "+r.Message, r.PC))
 }
 
 // WithAttrs implements slog.Handler.
