@@ -2,7 +2,7 @@ package telemetry
 
 import (
 	"net/http"
-	"net/http/pprof" //nolint:gosec // it registers at http.DefaultServeMux, which nothing here serves; forbidigo sees to that
+	"net/http/pprof" // it registers at http.DefaultServeMux, which nothing here serves; forbidigo sees to that
 )
 
 // ProfilesPath is where Profiles is served, and everything below.

@@ -3,6 +3,7 @@ package operations_test
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -23,6 +24,8 @@ type matcher struct{ label, operator, value string }
 // token is one part of an expression. Numbers, durations in brackets and operators that
 // join series do not matter here and are passed over.
 var token = regexp.MustCompile(`\[[^\]]*\]|"(?:[^"\\]|\\.)*"|[a-zA-Z_:][a-zA-Z0-9_:]*|=~|!~|!=|[0-9][0-9a-zA-Z.]*|\S`)
+
+var operators = []string{"=", "!=", "=~", "!~"}
 
 // words stand in expressions without being a series or a function.
 var words = map[string]bool{"and": true, "or": true, "unless": true, "bool": true, "offset": true}
@@ -63,7 +66,7 @@ func read(expression string) (used, error) {
 						continue
 					}
 					m := matcher{at(i), at(i + 1), strings.Trim(at(i+2), `"`)}
-					if !name.MatchString(m.label) || !strings.Contains("= != =~ !~", m.operator) || !strings.HasPrefix(at(i+2), `"`) {
+					if !name.MatchString(m.label) || !slices.Contains(operators, m.operator) || !strings.HasPrefix(at(i+2), `"`) {
 						return u, fmt.Errorf("%s %s %s is no matcher: %s", m.label, m.operator, m.value, expression)
 					}
 					s.matchers = append(s.matchers, m)
