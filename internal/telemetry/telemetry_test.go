@@ -137,7 +137,7 @@ func TestWhatIsWatchedIsServed(t *testing.T) {
 		return telemetry.Nodes{Seen: 3, Disagree: []string{"scopes", "x\"} 1"}, Reconnects: 8, Notifications: 9, Pings: 10}
 	})
 	m.WatchLimiter(func() telemetry.Limiter {
-		return telemetry.Limiter{Redis: 250, Local: 3, Deny: 2, Allow: 1, Calls: 11, Errors: 12, Taken: 13, Spent: 14, Returned: 15, Lapsed: 16}
+		return telemetry.Limiter{Redis: 250, Local: 3, Deny: 2, Allow: 1, Calls: 11, Errors: 12, Losses: 22, Taken: 13, Spent: 14, Returned: 15, Lapsed: 16}
 	})
 	m.WatchDatabase(func() telemetry.Database {
 		return telemetry.Database{Max: 17, InUse: 18, Idle: 19, Waits: 20, Waited: 1500 * time.Millisecond, Retries: 21}
@@ -150,7 +150,7 @@ func TestWhatIsWatchedIsServed(t *testing.T) {
 		`keypin_nodes_seen 3`, `keypin_nodes_disagree{setting="scopes"} 1`, `keypin_nodes_disagree{setting="issuer_key"} 0`,
 		`keypin_listener_reconnects_total 8`, `keypin_listener_notifications_total 9`, `keypin_listener_pings_total 10`,
 		`keypin_limiter_buckets{mode="redis"} 250`, `keypin_limiter_buckets{mode="local"} 3`, `keypin_limiter_buckets{mode="deny"} 2`, `keypin_limiter_buckets{mode="allow"} 1`,
-		`keypin_limiter_calls_total 11`, `keypin_limiter_errors_total 12`,
+		`keypin_limiter_calls_total 11`, `keypin_limiter_errors_total 12`, `keypin_limiter_losses_total 22`,
 		`keypin_limiter_lease_units_total{state="taken"} 13`, `keypin_limiter_lease_units_total{state="spent"} 14`,
 		`keypin_limiter_lease_units_total{state="returned"} 15`, `keypin_limiter_lease_units_total{state="lapsed"} 16`,
 		`keypin_db_connections_max 17`, `keypin_db_connections{state="in_use"} 18`, `keypin_db_connections{state="idle"} 19`,

@@ -138,6 +138,7 @@ type Limiter struct {
 
 	Calls  uint64 // of Redis
 	Errors uint64 // calls that failed
+	Losses uint64 // times that Redis came back without what it had counted
 	// The admissions that were leased, and what became of them. What was taken and is
 	// none of the others is still held.
 	Taken, Spent, Returned, Lapsed uint64
@@ -158,6 +159,7 @@ func (m *Metrics) WatchLimiter(read func() Limiter) {
 		buckets("allow", func(l *Limiter) float64 { return float64(l.Allow) }),
 		figure[Limiter]{"keypin_limiter_calls_total", "Calls of Redis.", counter, nil, func(l *Limiter) float64 { return float64(l.Calls) }},
 		figure[Limiter]{"keypin_limiter_errors_total", "Calls of Redis that failed.", counter, nil, func(l *Limiter) float64 { return float64(l.Errors) }},
+		figure[Limiter]{"keypin_limiter_losses_total", "Times that a part of Redis, of 256, had lost what it counted: emptied, restarted, failed over.", counter, nil, func(l *Limiter) float64 { return float64(l.Losses) }},
 		units("taken", func(l *Limiter) float64 { return float64(l.Taken) }),
 		units("spent", func(l *Limiter) float64 { return float64(l.Spent) }),
 		units("returned", func(l *Limiter) float64 { return float64(l.Returned) }),
