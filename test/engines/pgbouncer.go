@@ -99,7 +99,11 @@ func (b *PgBouncer) URL(database string) string {
 func (b *PgBouncer) Signal(signal syscall.Signal) error { return syscall.Kill(b.cmd.Process.Pid, signal) }
 
 // Kill ends the pooler without waiting for its clients.
-func (b *PgBouncer) Kill() error { return end(b.cmd, syscall.SIGTERM) }
+func (b *PgBouncer) Kill() error {
+	cmd := b.cmd
+	b.cmd = nil
+	return end(cmd, syscall.SIGTERM)
+}
 
 // Stop ends the pooler and removes its files.
 func (b *PgBouncer) Stop() error {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -46,7 +47,7 @@ type statement struct {
 // arg adds a parameter, and gives its place.
 func (s *statement) arg(v any) string {
 	s.args = append(s.args, v)
-	return fmt.Sprintf("$%d", len(s.args))
+	return "$" + strconv.Itoa(len(s.args))
 }
 
 // read answers the question. Its errors are the engine's.
@@ -88,8 +89,9 @@ func (l *keyList) filtered() bool {
 }
 
 // union selects columns from the parts of the indexes that hold exactly the keys of
-// the status, through the filters.
-func (l *keyList) union(s *statement, columns string) {
+// the status, through the filters. Each part ends as suffix says: the engine merges
+// parts only when each is sorted by itself.
+func (l *keyList) union(s *statement, columns, suffix string) {
 	workspace := s.arg(column.ID(l.workspace))
 	var parts []string
 	switch l.query.Status {
@@ -113,7 +115,8 @@ func (l *keyList) union(s *statement, columns string) {
 		if i > 0 {
 			s.WriteString(" UNION ALL ")
 		}
-		s.WriteString("SELECT " + columns + " FROM api_keys WHERE workspace_id = " + workspace + " AND " + part + filters)
+		s.WriteString("SELECT * FROM (SELECT " + columns + " FROM api_keys WHERE workspace_id = " + workspace + " AND " + part + filters + suffix +
+			") AS part" + strconv.Itoa(i))
 	}
 }
 
@@ -140,7 +143,7 @@ func (l *keyList) filters(s *statement) string {
 func (l *keyList) countMatches(ctx context.Context, conn db.DBTX) (total int, err error) {
 	var s statement
 	s.WriteString("SELECT count(*) FROM (")
-	l.union(&s, "1")
+	l.union(&s, "1", "")
 	s.WriteString(") AS found")
 	err = conn.QueryRow(ctx, s.String(), s.args...).Scan(&total)
 	return total, err
@@ -190,7 +193,7 @@ func (l *keyList) timedPage(fromNewest bool, n, skip int) *statement {
 		order = "created_at DESC, id DESC"
 	}
 	s.WriteString("SELECT " + pageColumns + " FROM (")
-	l.union(&s, "id, created_at")
+	l.union(&s, "id, created_at", " ORDER BY "+order+" LIMIT "+s.arg(int64(skip+n)))
 	s.WriteString(" ORDER BY " + order + " LIMIT " + s.arg(int64(n)) + " OFFSET " + s.arg(int64(skip)) +
 		") AS page JOIN api_keys AS k ON k.id = page.id")
 	return &s
@@ -200,7 +203,7 @@ func (l *keyList) timedPage(fromNewest bool, n, skip int) *statement {
 func (l *keyList) sortedPage(expression, direction string, n, skip int) *statement {
 	var s statement
 	s.WriteString("SELECT " + pageColumns + " FROM (")
-	l.union(&s, "id, created_at, "+expression+" AS sorted")
+	l.union(&s, "id, created_at, "+expression+" AS sorted", "")
 	s.WriteString(" ORDER BY sorted " + direction + ", created_at DESC, id DESC LIMIT " + s.arg(int64(n)) + " OFFSET " + s.arg(int64(skip)) +
 		") AS page JOIN api_keys AS k ON k.id = page.id ORDER BY page.sorted " + direction + ", page.created_at DESC, page.id DESC")
 	return &s

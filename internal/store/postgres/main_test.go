@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/keypin/keypin/internal/keypin"
 	"github.com/keypin/keypin/test/engines"
@@ -182,14 +182,18 @@ func (s *server) direct(t testing.TB, database string) *Store {
 	return open(t, Options{URL: keypin.NewSecret(s.URL(database)), MaxConnections: 6})
 }
 
-func TestTheKnownVersionIsThatOfTheLastMigration(t *testing.T) {
-	files, err := filepath.Glob("migrations/*.sql")
-	if err != nil || int64(len(files)) != SchemaVersion {
-		t.Errorf("got %d migrations (%v) and the version %d", len(files), err, SchemaVersion)
+// reopened opens a store with a changed pool.
+func reopened(t *testing.T, like *Store, config *pgxpool.Config) *Store {
+	t.Helper()
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, file := range files {
-		if text, err := os.ReadFile(file); err != nil || strings.Contains(string(text), "goose Down") {
-			t.Errorf("%s goes back, or %v", file, err)
+	store := newStore(pool, Options{Timeout: like.timeout})
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
 		}
-	}
+	})
+	return store
 }

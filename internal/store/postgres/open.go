@@ -89,10 +89,14 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 	if err != nil {
 		return nil, errConnecting(config.ConnConfig, err)
 	}
+	return newStore(pool, options), nil
+}
+
+func newStore(pool *pgxpool.Pool, options Options) *Store {
 	s := &Store{pool: pool, timeout: options.Timeout, begin: beginningsOf(options)}
 	s.reader = reader{runner: s}
 	s.tidying = startTidying(s)
-	return s, nil
+	return s
 }
 
 func configOf(options Options) (*pgxpool.Config, error) {

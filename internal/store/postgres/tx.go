@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -179,7 +180,7 @@ func (t *tx) commit(ctx context.Context) (again, err error) {
 	case interfered(err):
 		return err, nil
 	default:
-		return nil, unavailable(err)
+		return nil, unavailable(errors.New(err.Error()))
 	}
 }
 
