@@ -26,25 +26,18 @@ type facts struct {
 // check refuses a database that cannot be used, migrates it when that is asked for, and
 // refuses one that has another schema.
 func check(ctx context.Context, options Options, config *pgx.ConnConfig) error {
-	ctx, cancel := context.WithTimeout(ctx, 4*options.Timeout)
-	defer cancel()
-	config = config.Copy()
-	config.ValidateConnect = preferWriting(config)
-	conn, err := pgx.ConnectConfig(ctx, config)
-	if err != nil {
-		return errConnecting(config, err)
-	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // it was only asked
-	f, err := factsOf(ctx, conn)
-	if err == nil {
-		err = f.judge(config)
-	}
-	if err != nil {
-		return err
-	}
-	version, err := schemaVersion(ctx, conn)
+	version, err := asked(ctx, options, config, func(ctx context.Context, conn *pgx.Conn) (int64, error) {
+		f, err := factsOf(ctx, conn)
+		if err == nil {
+			err = f.judge(config)
+		}
+		if err != nil {
+			return 0, err
+		}
+		return schemaVersion(ctx, conn, config.User)
+	})
 	if err == nil && options.Migrate && version < SchemaVersion {
-		_, version, err = Migrate(context.WithoutCancel(ctx), options.URL)
+		_, version, err = Migrate(ctx, options.URL)
 	}
 	switch {
 	case err != nil:
@@ -54,7 +47,22 @@ func check(ctx context.Context, options Options, config *pgx.ConnConfig) error {
 	case version < SchemaVersion:
 		return errOlder(version)
 	}
-	return checkRights(ctx, conn)
+	_, err = asked(ctx, options, config, func(ctx context.Context, conn *pgx.Conn) (struct{}, error) { return struct{}{}, checkRights(ctx, conn) })
+	return err
+}
+
+// asked asks the server something, on a connection of its own.
+func asked[T any](ctx context.Context, options Options, config *pgx.ConnConfig, ask func(context.Context, *pgx.Conn) (T, error)) (answer T, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 4*options.Timeout)
+	defer cancel()
+	config = config.Copy()
+	config.ValidateConnect = preferWriting(config)
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return answer, errConnecting(config, err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // it was only asked
+	return ask(ctx, conn)
 }
 
 // preferWriting wants of several hosts one that takes writes. The only host is taken as

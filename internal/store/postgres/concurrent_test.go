@@ -83,8 +83,7 @@ func TestManyCreateInOneWorkspaceAtOnceAndNoneFails(t *testing.T) {
 		database := s.database(t)
 		nodes := []*Store{s.direct(t, database), s.direct(t, database)}
 		ctx := t.Context()
-		workspace := seeded(t, nodes[0], 0)
-		_ = workspace
+		seeded(t, nodes[0], 0)
 		var group sync.WaitGroup
 		for c := range clients {
 			group.Go(func() {

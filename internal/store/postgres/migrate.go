@@ -45,7 +45,7 @@ func Migrate(ctx context.Context, database keypin.Secret) (before, after int64, 
 		return 0, 0, fmt.Errorf("database: waiting for others that migrate: %w", reason(err))
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
-	before, after, err = migrate(ctx, pool, migrations)
+	before, after, err = migrate(ctx, pool, conn.User)
 	if code := state(err); code == stateNoRight || code == stateNoSchema {
 		err = errRight(conn.User, "change the schema ("+reason(err).Error()+")")
 	}
@@ -59,8 +59,8 @@ func (v versioned) QueryRow(ctx context.Context, text string, args ...any) pgx.R
 	return v.QueryRowContext(ctx, text, args...)
 }
 
-func migrate(ctx context.Context, pool *sql.DB, migrations fs.FS) (before, after int64, err error) {
-	before, err = schemaVersion(ctx, versioned{pool})
+func migrate(ctx context.Context, pool *sql.DB, user string) (before, after int64, err error) {
+	before, err = schemaVersion(ctx, versioned{pool}, user)
 	if err != nil || before == SchemaVersion {
 		return before, before, err
 	}
@@ -78,7 +78,7 @@ func migrate(ctx context.Context, pool *sql.DB, migrations fs.FS) (before, after
 	if _, err := provider.Up(ctx); err != nil {
 		return before, before, fmt.Errorf("database: migrating: %w", err)
 	}
-	after, err = schemaVersion(ctx, versioned{pool})
+	after, err = schemaVersion(ctx, versioned{pool}, user)
 	return before, after, err
 }
 
@@ -120,7 +120,8 @@ func lock(ctx context.Context, pool *sql.DB) (unlock func() error, err error) {
 // schemaVersion is that of the last migration that was applied; 0 for a new database.
 func schemaVersion(ctx context.Context, conn interface {
 	QueryRow(ctx context.Context, text string, args ...any) pgx.Row
-}) (int64, error) {
+}, user string,
+) (int64, error) {
 	var there bool
 	var version int64
 	err := conn.QueryRow(ctx, "SELECT to_regclass('"+goose.DefaultTablename+"') IS NOT NULL").Scan(&there)
@@ -129,7 +130,7 @@ func schemaVersion(ctx context.Context, conn interface {
 	}
 	switch {
 	case state(err) == stateNoRight:
-		return 0, errRight("of the URL", "SELECT on the table "+goose.DefaultTablename)
+		return 0, errRight(user, "SELECT on the table "+goose.DefaultTablename)
 	case err != nil:
 		return 0, fmt.Errorf("database: reading the version of its schema: %w", reason(err))
 	}

@@ -94,7 +94,7 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 
 func newStore(pool *pgxpool.Pool, options Options) *Store {
 	s := &Store{pool: pool, timeout: options.Timeout, begin: beginningsOf(options)}
-	s.reader = reader{runner: s}
+	s.reader = reader{runner: s, doubts: options.Pooled}
 	s.tidying = startTidying(s)
 	return s
 }

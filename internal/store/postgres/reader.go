@@ -18,6 +18,8 @@ type runner interface {
 // reader is keypin.Reader without Keys.
 type reader struct {
 	runner
+	// doubts says that a query may reach another server than the one that was connected to.
+	doubts bool
 }
 
 // one runs a query that gives one row, and converts that.
@@ -66,6 +68,11 @@ func count[P any](ctx context.Context, r *reader, query func(*db.Queries, contex
 func (r *reader) KeyByHash(ctx context.Context, hash keypin.KeyHash) (*keypin.APIKey, error) {
 	row, err := one(ctx, r, (*db.Queries).KeyByHash, column.Hash(hash), func(row db.KeyByHashRow) db.KeyByHashRow { return row })
 	switch {
+	case keypin.CodeOf(err) == keypin.CodeNotFound && r.doubts: // a replica may not have it yet
+		if doubt := r.run(ctx, refuseReplica); doubt != nil {
+			return nil, doubt
+		}
+		return nil, err
 	case err != nil:
 		return nil, err
 	case row.Replica:
@@ -73,6 +80,15 @@ func (r *reader) KeyByHash(ctx context.Context, hash keypin.KeyHash) (*keypin.AP
 	}
 	key := keyOfWorkspace(*row)
 	return &key, nil
+}
+
+// refuseReplica asks whether the server is a replica, which is an error.
+func refuseReplica(ctx context.Context, queries *db.Queries) error {
+	replica, err := queries.Replica(ctx)
+	if err == nil && replica {
+		return errReplica
+	}
+	return err
 }
 
 // Key finds a key of the workspace.

@@ -73,6 +73,9 @@ func TestAKeyThatAReplicaAnswersWithIsNotGivenOut(t *testing.T) {
 		if got, err := store.KeyByHash(t.Context(), key.Hash); keypin.CodeOf(err) != keypin.CodeUnavailable || got != nil {
 			t.Errorf("got %v, %v", got, err)
 		}
+		if _, err := store.KeyByHash(t.Context(), keypin.KeyHash{9}); keypin.CodeOf(err) != keypin.CodeUnavailable {
+			t.Errorf("the replica says that there is no such key: %v", err)
+		}
 	}
 	if err := store.Ping(t.Context()); keypin.CodeOf(err) != keypin.CodeUnavailable {
 		t.Errorf("the replica answers a ping: %v", err)

@@ -106,13 +106,7 @@ func (s *Store) run(ctx context.Context, read func(context.Context, *db.Queries)
 
 // Ping reports whether a server answers that may be written to.
 func (s *Store) Ping(ctx context.Context) error {
-	err := s.run(ctx, func(ctx context.Context, queries *db.Queries) error {
-		replica, err := queries.Replica(ctx)
-		if err == nil && replica {
-			return errReplica
-		}
-		return err
-	})
+	err := s.run(ctx, refuseReplica)
 	if err != nil && keypin.CodeOf(err) != keypin.CodeUnavailable {
 		return unavailable(err)
 	}
@@ -184,7 +178,7 @@ func (s *Store) Tx(ctx context.Context, change func(keypin.Tx) error) error {
 // attempt tries once. again is why another attempt may succeed where this one did not.
 func (s *Store) attempt(ctx context.Context, change func(keypin.Tx) error) (again, err error) {
 	t := &tx{store: s}
-	t.reader = reader{runner: t}
+	t.reader = reader{runner: t, doubts: s.doubts}
 	defer t.release() // when change panics, or ends its goroutine, too
 	err = change(t)
 	return t.end(ctx, err)
