@@ -86,9 +86,9 @@ func (l *Limiter) lost(ctx context.Context, n int, cause error) {
 	l.losses.Add(1)
 	l.options.Logger.WarnContext(ctx, "Redis does not answer; limits are kept as rate_limits_without_redis says until it does",
 		"rate_limits_without_redis", string(l.options.WithoutRedis), "error", cause)
-	_, cluster := l.client.(*redis.ClusterClient)
-	if cluster {
-		return // the buckets of the other servers are well; those of this one find out
+	if _, ok := l.client.(*redis.ClusterClient); ok {
+		l.all.Store(true) // the other servers may be well: each bucket is looked at
+		return
 	}
 	for i := range l.buckets {
 		l.buckets[i].broken.Store(true)

@@ -19,7 +19,7 @@ const (
 	leaseShare = 32
 	// refusalHold bounds for how long a refusal is remembered: another node may give
 	// back what it did not use before the oldest unit leaves.
-	refusalHold = 25 * time.Millisecond
+	refusalHold = 100 * time.Millisecond
 	// rateSpan is over how much time the rate is measured; after rateMemory without a
 	// question it is forgotten.
 	rateSpan   = 50 * time.Millisecond
@@ -201,12 +201,12 @@ func (c *chain) fly(ctx context.Context, l *Limiter, b *bucket, ask keypin.Admis
 		chain: c.id, limit: ask.Limit, need: ask.Cost, holdMore: leaseHold,
 		want: ask.Cost + c.waiting + c.rate.lease(ask.Limit, l.options.Nodes()),
 	}
-	if c.left > 0 {
-		if c.losses == l.losses.Load() {
-			q.back, q.backOf, q.backFrom = c.left, c.entry, c.epoch
-		}
-		c.left = 0
+	if c.losses == l.losses.Load() {
+		q.back, q.backOf, q.backFrom = c.left, c.entry, c.epoch
+	} else {
+		l.counts.lapsed.Add(uint64(c.left))
 	}
+	c.left = 0
 	f := &flight{done: make(chan struct{})}
 	c.flight = f
 	wall := l.options.Clock().UnixNano()
@@ -216,9 +216,12 @@ func (c *chain) fly(ctx context.Context, l *Limiter, b *bucket, ask keypin.Admis
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.flight = nil
-		if f.err = err; err == nil {
-			f.decision = c.learn(l, q, &r, wall)
+		if f.err = err; err != nil {
+			l.counts.lapsed.Add(uint64(q.back))
+			return
 		}
+		l.counts.returned.Add(uint64(q.back))
+		f.decision = c.learn(l, q, &r, wall)
 	}()
 	return f
 }

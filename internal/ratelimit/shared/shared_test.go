@@ -53,9 +53,14 @@ func optionsFor(url string, clock keypin.Clock, mode Mode, nodes int) Options {
 // simulate makes nodes that share a simulated time with Redis. Their epochs are old.
 func simulate(t testing.TB, r *engines.Redis, clock *simulated, mode Mode, nodes int, way ...*slow) []*Limiter {
 	t.Helper()
+	return simulateAt(t, r.URL(), clock, mode, nodes, way...)
+}
+
+func simulateAt(t testing.TB, url string, clock *simulated, mode Mode, nodes int, way ...*slow) []*Limiter {
+	t.Helper()
 	all := make([]*Limiter, nodes)
 	for i := range all {
-		options, serverTime := optionsFor(r.URL(), clock.now, mode, nodes), clock.redis
+		options, serverTime := optionsFor(url, clock.now, mode, nodes), clock.redis
 		for _, w := range way {
 			options.Hooks = append(options.Hooks, w)
 			serverTime = func() string { w.pass(); return clock.redis() }
