@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
@@ -30,6 +31,8 @@ func dial(ctx context.Context, options Options) (redis.UniversalClient, error) {
 	if err != nil {
 		return nil, err
 	}
+	// The library's own log is for the whole process, and says nothing that ours does not.
+	logging.Disable()
 	for _, hook := range options.Hooks {
 		client.AddHook(hook)
 	}

@@ -88,7 +88,9 @@ func admit(t testing.TB, l *Limiter, ask keypin.Admission) (keypin.RateLimit, bo
 	return state, ok
 }
 
-func chainID(n int) keypin.ID { return keypin.ID{15: byte(n), 14: byte(n >> 8), 13: byte(n >> 16), 0: 1} }
+func chainID(n int) keypin.ID {
+	return keypin.ID{15: byte(n), 14: byte(n >> 8), 13: byte(n >> 16), 0: 1}
+}
 
 func TestTheAnswerTellsTheStateOfTheLimit(t *testing.T) {
 	clock := new(simulated)
