@@ -28,6 +28,7 @@ type App struct {
 	config  *config.Config
 	options Options
 	metrics *telemetry.Metrics
+	tracing *telemetry.Tracing // nil = off
 
 	store        keypin.Store
 	public, data net.Listener // data is nil when it is off; both are set before ready closes

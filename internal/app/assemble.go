@@ -18,6 +18,7 @@ import (
 	"github.com/keypin/keypin/internal/ratelimit"
 	"github.com/keypin/keypin/internal/store/sqlite"
 	"github.com/keypin/keypin/internal/telemetry"
+	"github.com/keypin/keypin/internal/telemetry/otlp"
 	"github.com/keypin/keypin/internal/verify"
 )
 
@@ -28,6 +29,9 @@ func (a *App) assemble(ctx context.Context, open *closers) (public, data http.Ha
 	registry, err := keypin.NewRegistry(c.Scopes)
 	if err != nil {
 		return nil, nil, err // Validate has found none
+	}
+	if err := a.startExport(ctx, open); err != nil {
+		return nil, nil, err
 	}
 	store, err := a.openStore(ctx, open)
 	if err != nil {
@@ -71,7 +75,21 @@ func (a *App) assemble(ctx context.Context, open *closers) (public, data http.Ha
 		Keys: checks, Feed: feed, Registry: registry, Wire: api, Clock: o.Clock, Door: a.metrics.Door,
 		Stopping: a.stopping, TrustedProxies: c.TrustedProxies,
 	})
-	return api, a.dataHandler(api, doors), nil
+	return a.tracing.Handler(api, ""), a.dataHandler(api, doors), nil
+}
+
+// startExport starts sending traces and metrics, where the environment says so. It is
+// closed after everything that makes them.
+func (a *App) startExport(ctx context.Context, open *closers) error {
+	export, err := otlp.Start(ctx, otlp.Options{
+		Metrics: a.metrics, Version: a.options.Version, Clock: a.options.Clock, Random: a.options.Random, Logger: a.options.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	open.add(func() error { export.Close(); return nil })
+	a.tracing = export.Tracing()
+	return nil
 }
 
 // makeCache makes the cache of keys, and the feed that caches elsewhere follow. One node
@@ -131,7 +149,7 @@ func databaseFile(c *config.Config) (string, error) {
 // openSessions makes the verifier of session tokens, and the local issuer's key set
 // when there is a local issuer.
 func (a *App) openSessions(ctx context.Context, open *closers) (*authn.Verifier, []byte, error) {
-	options := authn.Options{Issuers: a.config.Issuers, Clock: a.options.Clock, Logger: a.options.Logger}
+	options := authn.Options{Issuers: a.config.Issuers, Clock: a.options.Clock, Logger: a.options.Logger, Traced: a.tracing.Transport}
 	var jwks []byte
 	if a.config.LocalIssuer() {
 		local, err := authn.OpenLocalIssuer(a.config.DataDir, a.options.Random)
@@ -160,6 +178,7 @@ func (a *App) openSessions(ctx context.Context, open *closers) (*authn.Verifier,
 func (a *App) startUsage(store keypin.Store, open *closers) *verify.Usage {
 	usage := verify.NewUsage(store, a.options.Clock, a.options.Logger)
 	a.metrics.WatchUsageDropped(usage.Dropped)
+	a.metrics.WatchUsageWaiting(usage.Waiting)
 	running, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- usage.Run(running) }()
