@@ -9,6 +9,7 @@ import (
 	"github.com/keypin/keypin/internal/gateway"
 	"github.com/keypin/keypin/internal/httpapi"
 	"github.com/keypin/keypin/internal/keypin"
+	"github.com/keypin/keypin/internal/telemetry"
 )
 
 // headerToken holds the data token on forward-auth, where Authorization is the client's.
@@ -29,6 +30,7 @@ func (a *App) dataHandler(api *httpapi.API, doors *gateway.Gateway) http.Handler
 		"/api/v1/usage-reports": a.tracing.Handler(reports, "/api/v1/usage-reports"),
 		gateway.ExtAuthzPath:    a.tracing.Handler(extAuthz, gateway.ExtAuthzPath),
 	}
+	profiles := a.withToken(api, "Authorization", telemetry.Profiles())
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer api.Recover(w, r)
 		switch r.URL.Path { // the two that every request of every protected service waits for
@@ -41,6 +43,9 @@ func (a *App) dataHandler(api *httpapi.API, doors *gateway.Gateway) http.Handler
 		}
 		api.Identify(w, r)
 		handler, ok := others[r.URL.Path]
+		if a.config.Pprof && strings.HasPrefix(r.URL.Path, telemetry.ProfilesPath) {
+			handler, ok = profiles, true
+		}
 		if !ok {
 			api.Problem(w, r, keypin.E(keypin.CodeNotFound, "There is nothing at this address."))
 			return

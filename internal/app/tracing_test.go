@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/keypin/keypin/internal/httpapi"
+	"github.com/keypin/keypin/internal/keypin"
 )
 
 // collector keeps the spans that are sent to it by OTLP over HTTP.
@@ -137,5 +138,35 @@ func TestAWrongVariableOfOpenTelemetryIsRefused(t *testing.T) {
 	}
 	if err := a.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "OTEL_EXPORTER_OTLP_ENDPOINT: must be a URL") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestProfilesAreServedWhenAskedForAndOnlyWithTheToken(t *testing.T) {
+	t.Parallel()
+	settings := testConfig(t)
+	settings.DataToken = keypin.NewSecret(testToken)
+	off := start(t, settings)
+	bearer := "Authorization: Bearer " + testToken
+	if got := ask(t, http.MethodGet, off.DataAddr(), "/debug/pprof/heap", "", bearer); got.status != http.StatusNotFound || got.code() != "not_found" {
+		t.Errorf("not asked for: %d %s", got.status, got.body)
+	}
+	settings = testConfig(t)
+	settings.DataToken, settings.Pprof = keypin.NewSecret(testToken), true
+	on := start(t, settings)
+	for _, c := range []struct {
+		path, header string
+		status       int
+	}{
+		{"heap", bearer, http.StatusOK}, {"", bearer, http.StatusOK}, {"profile?seconds=1", bearer, http.StatusOK},
+		{"heap", "X-Other: 1", http.StatusUnauthorized}, {"", "X-Other: 1", http.StatusUnauthorized}, {"cmdline", bearer, http.StatusNotFound},
+	} {
+		if got := ask(t, http.MethodGet, on.DataAddr(), "/debug/pprof/"+c.path, "", c.header); got.status != c.status {
+			t.Errorf("%s: %d, want %d: %.200s", c.path, got.status, c.status, got.body)
+		}
+	}
+	for _, path := range []string{"/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/cmdline"} {
+		if got := ask(t, http.MethodGet, on.PublicAddr(), path, ""); got.status != http.StatusNotFound {
+			t.Errorf("the public listener answers %s with %d", path, got.status)
+		}
 	}
 }
