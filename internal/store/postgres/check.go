@@ -160,8 +160,8 @@ func errConnecting(config *pgx.ConnConfig, err error) error {
 	case stateTooManyClients:
 		return fmt.Errorf("database: the server at %s has no connection left: raise its max_connections, or lower database_connections of the nodes: %w", where, reason(err))
 	case stateProtocol:
-		return fmt.Errorf("database: the server at %s refuses how Keypin connects: if it is a pooler such as PgBouncer, set database_listen to the URL of PostgreSQL itself: %w",
-			where, reason(err))
+		return fmt.Errorf("database: the server at %s refuses the connection: %w: if it is a pooler such as PgBouncer, let it know the database and the user, "+
+			"and set database_listen to the URL of PostgreSQL itself", where, reason(err))
 	case "":
 		if errors.Is(err, pgconn.ErrReadOnlyConnection) {
 			return fmt.Errorf("database: none of the servers at %s takes writes: name the primary", where)

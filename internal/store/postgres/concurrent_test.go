@@ -212,29 +212,3 @@ func TestNodesThatFlushAtOnceLoseNothingAndDoNotFail(t *testing.T) {
 		}
 	})
 }
-
-func TestCountsAreFoldedAndStayRight(t *testing.T) {
-	onEvery(t, func(t *testing.T, s *server) {
-		database := s.database(t)
-		store := s.direct(t, database)
-		ctx := t.Context()
-		seeded(t, store, 0)
-		for i := range 3 * foldFrom {
-			if err := store.Tx(ctx, func(tx keypin.Tx) error { return tx.InsertKey(ctx, seedKey(keypin.ID{1}, i)) }); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for rows := "many"; rows != "1"; { // the test ends if nothing is folded, with its deadline
-			page, err := store.Keys(ctx, keypin.ID{1}, keypin.KeyQuery{Page: keypin.Page{Limit: 1}, Now: seedTime})
-			if err != nil || page.Total != 3*foldFrom {
-				t.Fatalf("got %d, %v", page.Total, err)
-			}
-			if rows, err = s.Query(ctx, database, "SELECT count(*) FROM key_count_changes"); err != nil {
-				t.Fatal(err)
-			}
-			if len(rows) < 3 { // below what is folded by itself
-				store.tidying.fold(keypin.ID{1})
-			}
-		}
-	})
-}

@@ -27,7 +27,8 @@
 // Failure. When the server cannot be reached, refuses for the moment, or takes longer than
 // Options.Timeout for one exchange, the answer is CodeUnavailable. When the connection is
 // lost during COMMIT nobody knows the outcome: that is CodeUnavailable too. A caller who goes
-// away is noticed between two exchanges; who goes during COMMIT is told the outcome.
+// away is noticed between two exchanges, the last time before COMMIT; after that the caller is
+// told the outcome.
 //
 // Migrations only go forward. Code of version N runs before and after migration N+1, so
 // that nodes keep serving while the next version migrates: a migration adds what the old

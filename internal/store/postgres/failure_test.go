@@ -75,7 +75,7 @@ func TestWhatTakesTooLongIsUnavailableAndEnds(t *testing.T) {
 		}
 		options := Options{URL: keypin.NewSecret(s.URL(database)), Timeout: 1500 * time.Millisecond}
 		store := open(t, options)
-		for name, want := range map[string]string{"statement_timeout": "1500ms", "idle_in_transaction_session_timeout": "1500ms", "application_name": "keypin"} {
+		for name, want := range map[string]string{"statement_timeout": "1350ms", "idle_in_transaction_session_timeout": "1500ms", "application_name": "keypin"} {
 			var got string
 			if err := store.pool.QueryRow(t.Context(), "SELECT current_setting($1)", name).Scan(&got); err != nil || got != want {
 				t.Errorf("%s is %s, %v", name, got, err)

@@ -99,6 +99,7 @@ func TestOpenRefusesWhatItCannotUseAndSaysWhatToDo(t *testing.T) {
 			prepare func(t *testing.T, database string) (url string)
 			empty   bool
 			migrate bool
+			pooled  bool
 			want    []string
 		}{
 			"no such database": {prepare: func(t *testing.T, _ string) string {
@@ -138,7 +139,10 @@ func TestOpenRefusesWhatItCannotUseAndSaysWhatToDo(t *testing.T) {
 			}, migrate: true, want: []string{"schema version 1000, and this program knows only versions up to 1", "start the newer program"}},
 			"a pooler without being told": {prepare: func(t *testing.T, database string) string {
 				return s.pooler.URL(database)
-			}, want: []string{"PgBouncer", "database_listen"}},
+			}, want: []string{"unsupported startup parameter", "PgBouncer", "database_listen"}},
+			"no such database behind a pooler": {prepare: func(*testing.T, string) string {
+				return s.pooler.URL("none")
+			}, want: []string{`database "none" does not exist`, "PgBouncer", "let it know the database"}, pooled: true},
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
@@ -147,7 +151,7 @@ func TestOpenRefusesWhatItCannotUseAndSaysWhatToDo(t *testing.T) {
 					original = "template0"
 				}
 				database := s.copyOf(t, original)
-				refused(t, Options{URL: keypin.NewSecret(c.prepare(t, database)), Migrate: c.migrate}, c.want...)
+				refused(t, Options{URL: keypin.NewSecret(c.prepare(t, database)), Migrate: c.migrate, Pooled: c.pooled}, c.want...)
 			})
 		}
 	})
@@ -186,6 +190,12 @@ func TestOpenRefusesAReplica(t *testing.T) {
 	if err := store.Ping(t.Context()); err != nil {
 		t.Error(err)
 	}
+	port, err := engines.FreePort(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	none := strings.Replace(both, fmt.Sprint(primary.Port), fmt.Sprint(port), 1)
+	refused(t, Options{URL: keypin.NewSecret(none)}, "none of the servers at", "takes writes", "name the primary")
 	refused(t, Options{URL: keypin.NewSecret(strings.Replace(both, fmt.Sprint(primary.Port), fmt.Sprint(replica.Port), 1))}, "is a replica")
 }
 

@@ -140,6 +140,9 @@ func (t *tx) count(workspace keypin.ID) {
 // end commits when the change returned no error. It gives why to try again, or the
 // outcome.
 func (t *tx) end(ctx context.Context, changeErr error) (again, err error) {
+	if changeErr == nil {
+		_ = t.usable(ctx) // a caller that is gone gets nothing committed; an error dooms
+	}
 	t.over = true
 	if t.doomed == nil && changeErr == nil && (len(t.uses) > 0 || len(t.counts) > 0) {
 		if t.start(ctx, t.store.begin.commuting) == nil {
