@@ -115,6 +115,7 @@ func configOf(options Options) (*pgxpool.Config, error) {
 		conn.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
 	conn.Tracer = options.Tracer
+	conn.OnNotice = noteAlone
 	if options.Pooled {
 		conn.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 		return config, nil

@@ -43,7 +43,9 @@ func (p Proven) KeyByHash(ctx context.Context, hash keypin.KeyHash) (*keypin.API
 	row, found := db.New(tx).KeyByHash(ctx, column.Hash(hash))
 	if found == nil || keypin.CodeOf(translate(found)) == keypin.CodeNotFound {
 		if _, err = tx.Exec(ctx, writeAhead); err == nil {
-			err = tx.Commit(ctx)
+			if err = tx.Commit(ctx); err == nil {
+				err = confirmed(conn)
+			}
 		}
 		if err != nil {
 			found = err

@@ -176,7 +176,9 @@ func (t *tx) end(ctx context.Context, changeErr error) (again, err error) {
 func (t *tx) commit(ctx context.Context) (again, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.store.timeout)
 	defer cancel()
-	err = t.pgx.Commit(ctx)
+	if err = t.pgx.Commit(ctx); err == nil {
+		err = confirmed(t.conn)
+	}
 	switch {
 	case err == nil:
 		return nil, nil
