@@ -7,8 +7,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// A COMMIT that waits for a synchronous standby, and whose wait is cancelled (by
-// statement_timeout, or by pg_cancel_backend), is done on the primary alone. The server
+// A COMMIT that waits for a synchronous standby, and whose wait is cancelled (as by
+// pg_cancel_backend; statement_timeout ends before), is done on the primary alone. The server
 // reports success then, and the danger only in a notice:
 // "canceling wait for synchronous replication due to user request".
 // A failover would lose what it had acknowledged.

@@ -43,12 +43,12 @@ func (p Proven) KeyByHash(ctx context.Context, hash keypin.KeyHash) (*keypin.API
 	row, found := db.New(tx).KeyByHash(ctx, column.Hash(hash))
 	if found == nil || keypin.CodeOf(translate(found)) == keypin.CodeNotFound {
 		if _, err = tx.Exec(ctx, writeAhead); err == nil {
-			if err = tx.Commit(ctx); err == nil {
-				err = confirmed(conn)
-			}
+			err = tx.Commit(ctx)
 		}
 		if err != nil {
 			found = err
+		} else if err := confirmed(conn); err != nil {
+			return nil, unavailable(err)
 		}
 	}
 	if found != nil {
