@@ -170,6 +170,9 @@ func (l *Limiter) look(ctx context.Context, which []int) error {
 			l.lost(ctx, which[i], err)
 		}
 	}
+	if cluster, ok := l.client.(*redis.ClusterClient); ok && first != nil {
+		cluster.ReloadState(ctx) // another server may have taken the place of one
+	}
 	return first
 }
 

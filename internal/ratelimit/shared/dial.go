@@ -178,6 +178,17 @@ func (l *Limiter) begin(ctx context.Context) error {
 		}
 		l.heard(&l.buckets[i], &r)
 	}
+	// A window of nobody's, so that everything that the script does has been done once.
+	for range 3 {
+		q := question{limit: bucketCount, need: 1, want: 1}
+		args, err := l.arguments(&q)
+		if err != nil {
+			return err
+		}
+		if err := window.EvalSha(ctx, l.client, q.keys(), args...).Err(); err != nil {
+			return explain(err)
+		}
+	}
 	return nil
 }
 
@@ -188,6 +199,9 @@ func (f *faultError) Error() string { return "redis: " + f.text }
 
 func fault(text string) error { return &faultError{text} }
 
+// lacksRights names the rights that a user of Redis' access control lists needs.
+const lacksRights = "the user lacks rights; it needs ~keypin:* +info +ping +select +evalsha +eval +script|load +time +get +set +setrange +pexpire, and for a Cluster +cluster +command"
+
 // explain says in the operator's words why a server is refused.
 func explain(err error) error {
 	var known *faultError
@@ -197,8 +211,8 @@ func explain(err error) error {
 	for _, of := range []struct{ part, text string }{
 		{"WRONGPASS", "the user name or the password is wrong"},
 		{"NOAUTH", "the server wants a password; put it into the URL: redis://:password@host:port"},
-		{"without any password configured", "the server has no password, but the URL has one; take it out"},
-		{"NOPERM", "the user lacks rights; it needs ~keypin:* +info +ping +evalsha +eval +script|load +time +get +set +setrange +pexpire, and for a Cluster +cluster"},
+		{"ACL failure", lacksRights},
+		{"NOPERM", lacksRights},
 		{"READONLY", "the server is a replica; name the primary, or the Sentinels with ?master_name="},
 		{"LOADING", "the server is still loading its data; try again"},
 		{"cluster support disabled", "the server is no Cluster; give one address, or the Sentinels with ?master_name="},
@@ -208,7 +222,6 @@ func explain(err error) error {
 		{"NOREPLICAS", "the server takes no writes because it has too few replicas (min-replicas-to-write)"},
 		{"DENIED", "the server is in protected mode; set a password, or bind it to an address that we use"},
 		{"certificate", "the server's certificate is not trusted; check its name and issuer, or add it to the system's"},
-		{"does not look like a TLS handshake", "the server does not speak TLS; use redis:// or its TLS port"},
 		{"sentinels specified in configuration are unreachable", "no Sentinel can be reached, or none knows that master_name; check both"},
 		{"invalid DB index", "there is no such database; leave the number out of the URL"},
 		{"DB index is out of range", "there is no such database; leave the number out of the URL"},
@@ -222,5 +235,5 @@ func explain(err error) error {
 	if errors.As(err, &reply) {
 		return fault("the server refuses what is needed; look at its log")
 	}
-	return fmt.Errorf("redis: the server cannot be reached; check the address, and that it runs: %w", err)
+	return fmt.Errorf("redis: the server cannot be reached; check the address, that it runs, and whether it speaks TLS (rediss://) or not (redis://): %w", err)
 }

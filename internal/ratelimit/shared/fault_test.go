@@ -127,7 +127,7 @@ func faulty(t *testing.T, url string, mode Mode, limit int) *overload {
 	o := &overload{t: t, clock: clock, chain: chainID(7), limit: limit, codes: map[keypin.Code]int{}}
 	o.nodes = simulateAt(t, url, clock, mode, 3)
 	clock.advance(memory)
-	if got := o.run(windowLength); got != limit {
+	if got := o.run(windowLength / 10); got != limit {
 		t.Fatalf("%d admitted before the fault", got)
 	}
 	return o
