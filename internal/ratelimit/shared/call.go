@@ -23,7 +23,7 @@ var windowSource string
 var window = redis.NewScript(windowSource)
 
 // errWithout says that Redis did not decide.
-var errWithout = errors.New("Redis did not answer")
+var errWithout = errors.New("no answer of Redis")
 
 // question is what is asked of one chain's window.
 type question struct {

@@ -164,12 +164,13 @@ func (l *Limiter) begin(ctx context.Context) error {
 	for i := range which {
 		which[i] = i
 	}
+	sent := l.now()
 	cmds, err := l.lookOnce(ctx, which)
 	if err != nil {
 		return err
 	}
 	for i, cmd := range cmds {
-		r := reply{heard: l.now()}
+		r := reply{sent: sent, heard: l.now()}
 		if err := cmd.Err(); err != nil {
 			return explain(err)
 		}
@@ -211,7 +212,8 @@ func explain(err error) error {
 	for _, of := range []struct{ part, text string }{
 		{"WRONGPASS", "the user name or the password is wrong"},
 		{"NOAUTH", "the server wants a password; put it into the URL: redis://:password@host:port"},
-		{"ACL failure", lacksRights},
+		{"executing the script can't", lacksRights}, // Redis 7.0
+		{"ACL failure", lacksRights},                // later ones
 		{"NOPERM", lacksRights},
 		{"READONLY", "the server is a replica; name the primary, or the Sentinels with ?master_name="},
 		{"LOADING", "the server is still loading its data; try again"},
