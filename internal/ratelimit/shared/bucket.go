@@ -146,7 +146,7 @@ func (l *Limiter) watch(ctx context.Context) {
 // look asks for the epochs of buckets, which begins those that are missing. The error is
 // the first bucket's whose server did not answer.
 func (l *Limiter) look(ctx context.Context, which []int) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, l.options.timeout)
 	defer cancel()
 	sent := l.now()
 	cmds, err := l.lookOnce(ctx, which)

@@ -58,7 +58,7 @@ type reply struct {
 // Nothing is tried twice: go on without Redis is what a node can do at once, and a call
 // whose answer was lost may have counted.
 func (l *Limiter) call(ctx context.Context, b *bucket, q *question) (reply, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, l.options.timeout)
 	defer cancel()
 	r := reply{losses: l.losses.Load(), sent: l.now()}
 	args, err := l.arguments(q)

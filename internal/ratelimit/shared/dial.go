@@ -27,7 +27,7 @@ const (
 // dial makes the client that the URL describes, and refuses servers that cannot keep the
 // limit. The URL may hold a password, so that no error repeats any of it.
 func dial(ctx context.Context, options Options) (redis.UniversalClient, error) {
-	client, err := clientOf(options.URL.Reveal())
+	client, err := clientOf(options.URL.Reveal(), options.timeout)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func dial(ctx context.Context, options Options) (redis.UniversalClient, error) {
 	o := single.Options()
 	cluster := clusterClient(&redis.ClusterOptions{
 		Addrs: []string{o.Addr}, Username: o.Username, Password: o.Password, TLSConfig: o.TLSConfig,
-	})
+	}, options.timeout)
 	for _, hook := range options.Hooks {
 		cluster.AddHook(hook)
 	}
@@ -59,7 +59,7 @@ func dial(ctx context.Context, options Options) (redis.UniversalClient, error) {
 }
 
 // clientOf makes a client of one server, of Sentinels or of a Cluster. It connects to none.
-func clientOf(text string) (redis.UniversalClient, error) {
+func clientOf(text string, timeout time.Duration) (redis.UniversalClient, error) {
 	wrong := errors.New("redis: not the URL of a Redis; it is redis://user:password@host:port/0, rediss:// with TLS, " +
 		"redis://sentinel:26379?master_name=name&addr=sentinel2:26379&password=… with Sentinels, or redis://host:port?addr=host2:port with a Cluster")
 	u, err := url.Parse(text)
@@ -73,34 +73,34 @@ func clientOf(text string) (redis.UniversalClient, error) {
 		if err != nil || o.MasterName == "" || o.RouteByLatency || o.RouteRandomly || o.ReplicaOnly {
 			return nil, wrong
 		}
-		return failoverClient(o), nil
+		return failoverClient(o, timeout), nil
 	case query.Has("addr"):
 		o, err := redis.ParseClusterURL(text)
 		if err != nil || o.RouteByLatency || o.RouteRandomly || o.ReadOnly {
 			return nil, wrong
 		}
-		return clusterClient(o), nil
+		return clusterClient(o, timeout), nil
 	}
 	o, err := redis.ParseURL(text)
 	if err != nil {
 		return nil, wrong
 	}
 	o.MaxRetries, o.DialerRetries, o.ContextTimeoutEnabled = -1, 1, true
-	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = callTimeout, callTimeout, callTimeout, callTimeout
+	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = timeout, timeout, timeout, timeout
 	o.PoolSize, o.DisableIdentity, o.MaintNotificationsConfig = max(o.PoolSize, poolSize), true, noNotifications()
 	return redis.NewClient(o), nil
 }
 
-func failoverClient(o *redis.FailoverOptions) *redis.Client {
+func failoverClient(o *redis.FailoverOptions, timeout time.Duration) *redis.Client {
 	o.MaxRetries, o.DialerRetries, o.ContextTimeoutEnabled = -1, 1, true
-	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = callTimeout, callTimeout, callTimeout, callTimeout
+	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = timeout, timeout, timeout, timeout
 	o.PoolSize, o.DisableIdentity = max(o.PoolSize, poolSize), true
 	return redis.NewFailoverClient(o)
 }
 
-func clusterClient(o *redis.ClusterOptions) *redis.ClusterClient {
+func clusterClient(o *redis.ClusterOptions, timeout time.Duration) *redis.ClusterClient {
 	o.MaxRetries, o.DialerRetries, o.ContextTimeoutEnabled = -1, 1, true
-	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = callTimeout, callTimeout, callTimeout, callTimeout
+	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = timeout, timeout, timeout, timeout
 	o.PoolSize, o.DisableIdentity, o.MaintNotificationsConfig = max(o.PoolSize, poolSize), true, noNotifications()
 	return redis.NewClusterClient(o)
 }

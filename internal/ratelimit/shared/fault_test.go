@@ -91,6 +91,7 @@ type misfortune struct {
 	begin, end func(context.Context) error
 	// outage says that Redis does not answer in between.
 	outage   bool
+	stall    bool
 	settings map[string]string
 }
 
@@ -115,17 +116,17 @@ func faultsOf(r *engines.Redis) map[string]misfortune {
 			begin: func(ctx context.Context) error { _, err := r.Do(ctx, "FLUSHALL"); return err }, end: none,
 		},
 		"stalled": {
-			begin: func(context.Context) error { return r.Signal(syscall.SIGSTOP) }, outage: true,
+			begin: func(context.Context) error { return r.Signal(syscall.SIGSTOP) }, outage: true, stall: true,
 			end: func(context.Context) error { return r.Signal(syscall.SIGCONT) },
 		},
 	}
 }
 
-func faulty(t *testing.T, url string, mode Mode, limit int) *overload {
+func faulty(t *testing.T, url string, timeout time.Duration, mode Mode, limit int) *overload {
 	t.Helper()
 	clock := new(simulated)
 	o := &overload{t: t, clock: clock, chain: chainID(7), limit: limit, codes: map[keypin.Code]int{}}
-	o.nodes = simulateAt(t, url, clock, mode, 3)
+	o.nodes = simulateAt(t, url, timeout, clock, mode, 3)
 	clock.advance(memory)
 	if got := o.run(windowLength / 10); got != limit {
 		t.Fatalf("%d admitted before the fault", got)
@@ -140,9 +141,14 @@ func TestALossCountsAsOne(t *testing.T) {
 	for _, mode := range []Mode{Local, Deny, Allow} {
 		for name := range faultsOf(nil) {
 			t.Run(fmt.Sprintf("%s, %s", mode, name), func(t *testing.T) {
+				t.Parallel()
 				r := startRedis(t, engines.RedisOptions{Settings: faultsOf(nil)[name].settings})
 				f := faultsOf(r)[name]
-				o := faulty(t, r.URL(), mode, limit)
+				timeout := 10 * time.Second
+				if f.stall {
+					timeout = callTimeout
+				}
+				o := faulty(t, r.URL(), timeout, mode, limit)
 				begin := time.Duration(o.clock.elapsed.Load())
 				if err := f.begin(t.Context()); err != nil {
 					t.Fatal(err)

@@ -18,6 +18,12 @@ import (
 // The tests of this file use the real time: a node finds out what befell Redis, answers
 // all the while, and is with it again afterwards without a restart.
 
+// impatient are the options as they are outside tests.
+func impatient(options Options) Options {
+	options.timeout = 0
+	return options
+}
+
 // noticed waits until the node is without Redis for some chain, and that it answers at
 // once for all from then on.
 func noticed(t *testing.T, l *Limiter) {
@@ -61,7 +67,7 @@ func recovered(t *testing.T, l *Limiter) {
 
 func TestAStallHoldsNobodyUpForLong(t *testing.T) {
 	r := startRedis(t, engines.RedisOptions{})
-	l := opened(t, optionsFor(r.URL(), time.Now, Allow, 1))
+	l := opened(t, impatient(optionsFor(r.URL(), time.Now, Allow, 1)))
 	if err := r.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +116,7 @@ func TestWhoDoesNotWaitIsAnsweredAtOnce(t *testing.T) {
 
 func TestARedisThatComesBackIsUsedAgain(t *testing.T) {
 	r := startRedis(t, engines.RedisOptions{})
-	l := opened(t, optionsFor(r.URL(), time.Now, Local, 1))
+	l := opened(t, impatient(optionsFor(r.URL(), time.Now, Local, 1)))
 	for range 3 {
 		if err := r.Kill(); err != nil {
 			t.Fatal(err)
@@ -131,6 +137,7 @@ func TestARedisThatComesBackIsUsedAgain(t *testing.T) {
 
 // A replica that Sentinel makes the primary need not have what was admitted last.
 func TestAReplicaThatIsPromotedCountsAsALoss(t *testing.T) {
+	t.Parallel()
 	primary := startRedis(t, engines.RedisOptions{})
 	replica := startRedis(t, engines.RedisOptions{Settings: map[string]string{"replicaof": fmt.Sprintf("127.0.0.1 %d", primary.Port)}})
 	sentinel := startRedis(t, engines.RedisOptions{Sentinel: []string{
@@ -143,7 +150,7 @@ func TestAReplicaThatIsPromotedCountsAsALoss(t *testing.T) {
 		return err == nil && err2 == nil && strings.Contains(text, fmt.Sprint(replica.Port)) && strings.Contains(text, "master-link-status\nok") &&
 			strings.Contains(link, "master_link_status:up")
 	})
-	l := opened(t, optionsFor(sentinel.URL()+"?master_name=main", time.Now, Deny, 1))
+	l := opened(t, impatient(optionsFor(sentinel.URL()+"?master_name=main", time.Now, Deny, 1)))
 	age(t, l)
 	if _, ok := admit(t, l, keypin.Admission{Chain: chainID(1), Limit: 1, Cost: 1}); !ok {
 		t.Fatal("refused")
@@ -163,6 +170,7 @@ func TestAReplicaThatIsPromotedCountsAsALoss(t *testing.T) {
 }
 
 func TestAClusterLosesAMasterAndTheOthersGoOn(t *testing.T) {
+	t.Parallel()
 	cluster, err := engines.StartRedisCluster(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -172,7 +180,7 @@ func TestAClusterLosesAMasterAndTheOthersGoOn(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	l := opened(t, optionsFor(cluster.URL(), time.Now, Local, 1))
+	l := opened(t, impatient(optionsFor(cluster.URL(), time.Now, Local, 1)))
 	age(t, l)
 	for i := range bucketCount {
 		if _, ok := admit(t, l, keypin.Admission{Chain: chainID(i), Limit: 1, Cost: 1}); !ok {

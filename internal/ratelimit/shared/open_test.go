@@ -101,7 +101,7 @@ func TestOpenRefusesWhatCannotKeepTheLimit(t *testing.T) {
 		"another server":                     {pretender(t, "server:something\r\n"), "INFO server"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l, err := Open(t.Context(), optionsFor(c.url, time.Now, Local, 1))
+			l, err := Open(t.Context(), impatient(optionsFor(c.url, time.Now, Local, 1)))
 			if err == nil {
 				t.Fatal("opened", l.Close())
 			}

@@ -50,20 +50,22 @@ func optionsFor(url string, clock keypin.Clock, mode Mode, nodes int) Options {
 	return Options{
 		URL: keypin.NewSecret(url), WithoutRedis: mode, Nodes: func() int { return nodes },
 		Clock: clock, Random: rand.Reader, Local: ratelimit.NewMemory(clock()),
+		timeout: 10 * time.Second, // not to be without Redis on a busy machine
 	}
 }
 
 // simulate makes nodes that share a simulated time with Redis. Their epochs are old.
 func simulate(t testing.TB, r *engines.Redis, clock *simulated, mode Mode, nodes int, way ...*slow) []*Limiter {
 	t.Helper()
-	return simulateAt(t, r.URL(), clock, mode, nodes, way...)
+	return simulateAt(t, r.URL(), 10*time.Second, clock, mode, nodes, way...)
 }
 
-func simulateAt(t testing.TB, url string, clock *simulated, mode Mode, nodes int, way ...*slow) []*Limiter {
+func simulateAt(t testing.TB, url string, timeout time.Duration, clock *simulated, mode Mode, nodes int, way ...*slow) []*Limiter {
 	t.Helper()
 	all := make([]*Limiter, nodes)
 	for i := range all {
 		options, serverTime := optionsFor(url, clock.now, mode, nodes), clock.redis
+		options.timeout = timeout
 		for _, w := range way {
 			options.Hooks = append(options.Hooks, w)
 			serverTime = func() string { w.pass(); return clock.redis() }
