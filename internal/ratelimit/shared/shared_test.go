@@ -212,3 +212,46 @@ func TestAKeyWhoseLimitIsLowerThanTheNumberOfNodesHasNoShare(t *testing.T) {
 		}
 	}
 }
+
+func TestANewNodeDoesNotTrustAnEpochThatIsYoung(t *testing.T) {
+	clock := new(simulated)
+	r := startRedis(t, engines.RedisOptions{})
+	simulate(t, r, clock, Deny, 1)
+	clock.advance(memory / 2)
+	l := simulate(t, r, clock, Deny, 1)[0]
+	ask := keypin.Admission{Chain: chainID(1), Limit: 1, Cost: 1}
+	clock.advance(memory/2 - 1)
+	if _, ok, err := l.Admit(t.Context(), ask, clock.now()); ok || keypin.CodeOf(err) != keypin.CodeUnavailable {
+		t.Errorf("%t, %v", ok, err)
+	}
+	clock.advance(time.Microsecond)
+	if _, ok := admit(t, l, ask); !ok {
+		t.Error("refused")
+	}
+}
+
+func TestALeaseLastsFromBeforeItWasAskedFor(t *testing.T) {
+	clock := new(simulated)
+	way := &slow{clock: clock}
+	l := simulate(t, startRedis(t, engines.RedisOptions{}), clock, Deny, 1, way)[0]
+	clock.advance(memory)
+	ask := keypin.Admission{Chain: chainID(1), Limit: 6000, Cost: 1}
+	for range 200 { // often enough for leases
+		admit(t, l, ask)
+		clock.advance(time.Millisecond)
+	}
+	clock.advance(leaseHold)
+	way.answer = leaseHold / 2
+	admit(t, l, ask)
+	way.answer = 0
+	for _, step := range []struct {
+		advance time.Duration
+		calls   uint64
+	}{{0, 0}, {leaseHold/2 - 1, 0}, {1, 1}} {
+		clock.advance(step.advance)
+		before := l.Stats().Calls
+		if _, ok := admit(t, l, ask); !ok || l.Stats().Calls != before+step.calls {
+			t.Errorf("%v later: %t, with %d calls", step.advance, ok, l.Stats().Calls-before)
+		}
+	}
+}
