@@ -85,7 +85,7 @@ func await(ctx context.Context, ask func() error) error {
 
 // end sends the signal and waits for the process, which is killed when it takes too long.
 func end(cmd *exec.Cmd, signal syscall.Signal) error {
-	if cmd == nil || cmd.Process == nil {
+	if cmd == nil || cmd.Process == nil || cmd.ProcessState != nil {
 		return nil
 	}
 	if err := cmd.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {

@@ -92,7 +92,10 @@ func (r *Redis) Start(ctx context.Context) error {
 // Do runs a command, and gives what redis-cli prints.
 func (r *Redis) Do(ctx context.Context, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "redis-cli", append([]string{"-e", "-p", fmt.Sprint(r.Port)}, args...)...)
-	cmd.Env = append(os.Environ(), "REDISCLI_AUTH="+r.options.Password)
+	cmd.Env = os.Environ()
+	if r.options.Password != "" {
+		cmd.Env = append(cmd.Env, "REDISCLI_AUTH="+r.options.Password)
+	}
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("redis-cli: %w: %s", err, out)

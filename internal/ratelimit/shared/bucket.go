@@ -21,6 +21,9 @@ const (
 	// probeAtOnce is how many buckets are looked at each time while all is well. Each is
 	// looked at every 4 s, so that a loss is noticed where nobody asks.
 	probeAtOnce = 16
+	// maxStep is by how much Redis' clock may gain on ours between two answers, beside 1 part
+	// in 1000, before it was set forward.
+	maxStep = 100 * time.Millisecond
 )
 
 // bucket is a part of the chains. Their windows and one epoch are in one slot of a Redis
@@ -32,7 +35,9 @@ type bucket struct {
 	doubted atomic.Int64
 
 	mu    sync.Mutex
-	epoch string // "" = not known yet
+	epoch string        // "" = not known yet
+	age   time.Duration // of the epoch, in the latest answer
+	sent  time.Duration // when that was asked for
 }
 
 // bucketOf is the bucket of a chain. The last bits of an id are random in every version
@@ -55,26 +60,34 @@ func (b *bucket) doubt(until time.Duration) {
 	}
 }
 
-// heard judges whether the epoch tells of a loss.
+// heard judges whether an answer tells of a loss.
 func (l *Limiter) heard(b *bucket, r *reply) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.epoch != r.epoch {
-		if b.epoch != "" {
-			// Not only until it is old enough: what this node was admitted by the
-			// server that it heard until now, the other need not know.
-			b.doubt(r.heard + memory)
-			l.losses.Add(1)
-			l.counts.losses.Add(1)
-			if !l.all.Swap(true) {
-				l.options.Logger.Warn("Redis may have lost what was admitted: it was restarted, emptied, or another server took its place; for 61 s limits are kept as rate_limits_without_redis says",
-					"rate_limits_without_redis", string(l.options.WithoutRedis))
-			}
-		}
-		b.epoch = r.epoch
+	known := b.epoch != ""
+	passed := r.heard - b.sent
+	switch {
+	case known && b.epoch != r.epoch:
+		// Not only until it is old enough: what this node was admitted by the server that
+		// it heard until now, the other need not know.
+		l.loss(b, r, "it was restarted, emptied, or another server took its place")
+	case known && r.age-b.age > passed+passed/1000+maxStep:
+		l.loss(b, r, "its clock was set forward")
 	}
+	b.epoch, b.age, b.sent = r.epoch, r.age, r.sent
 	if r.age < memory {
 		b.doubt(r.heard + memory - max(r.age, 0))
+	}
+}
+
+// loss makes everybody doubt what Redis knows of a bucket.
+func (l *Limiter) loss(b *bucket, r *reply, why string) {
+	b.doubt(r.heard + memory)
+	l.losses.Add(1)
+	l.counts.losses.Add(1)
+	if !l.all.Swap(true) { // the others are looked at at once, and would say the same
+		l.options.Logger.Warn("Redis may have lost what was admitted: "+why+"; for 61 s limits are kept as rate_limits_without_redis says",
+			"rate_limits_without_redis", string(l.options.WithoutRedis))
 	}
 }
 
@@ -133,8 +146,9 @@ func (l *Limiter) watch(ctx context.Context) {
 // look asks for the epochs of buckets, which begins those that are missing. The error is
 // the first bucket's whose server did not answer.
 func (l *Limiter) look(ctx context.Context, which []int) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, l.options.timeout)
 	defer cancel()
+	sent := l.now()
 	cmds, err := l.lookOnce(ctx, which)
 	if err != nil {
 		return err
@@ -151,7 +165,7 @@ func (l *Limiter) look(ctx context.Context, which []int) error {
 	}
 	var first error
 	for i, cmd := range cmds {
-		r := reply{heard: l.now()}
+		r := reply{sent: sent, heard: l.now()}
 		err := cmd.Err()
 		if err == nil {
 			err = r.read(cmd.Val())
@@ -169,6 +183,9 @@ func (l *Limiter) look(ctx context.Context, which []int) error {
 		if !errors.Is(ctx.Err(), context.Canceled) {
 			l.lost(ctx, which[i], err)
 		}
+	}
+	if cluster, ok := l.client.(*redis.ClusterClient); ok && first != nil {
+		cluster.ReloadState(ctx) // another server may have taken the place of one
 	}
 	return first
 }

@@ -23,7 +23,7 @@ var windowSource string
 var window = redis.NewScript(windowSource)
 
 // errWithout says that Redis did not decide.
-var errWithout = errors.New("Redis did not answer")
+var errWithout = errors.New("no answer of Redis")
 
 // question is what is asked of one chain's window.
 type question struct {
@@ -58,22 +58,16 @@ type reply struct {
 // Nothing is tried twice: go on without Redis is what a node can do at once, and a call
 // whose answer was lost may have counted.
 func (l *Limiter) call(ctx context.Context, b *bucket, q *question) (reply, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, l.options.timeout)
 	defer cancel()
-	n := bucketOf(q.chain)
-	epoch, err := l.newEpoch()
+	r := reply{losses: l.losses.Load(), sent: l.now()}
+	args, err := l.arguments(q)
 	if err != nil {
 		return reply{}, err
 	}
-	keys := []string{epochKey(n), chainKey(n, q.chain)}
-	r := reply{losses: l.losses.Load(), sent: l.now()}
-	args := []any{
-		l.testTime(), epoch, q.limit, q.need, q.want, q.hold.Microseconds(), q.holdMore.Microseconds(),
-		q.back, q.backOf, q.backFrom,
-	}
-	cmd := window.EvalSha(ctx, l.client, keys, args...)
+	cmd := window.EvalSha(ctx, l.client, q.keys(), args...)
 	if redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
-		cmd = window.Eval(ctx, l.client, keys, args...)
+		cmd = window.Eval(ctx, l.client, q.keys(), args...)
 	}
 	err = cmd.Err()
 	if err == nil {
@@ -82,11 +76,29 @@ func (l *Limiter) call(ctx context.Context, b *bucket, q *question) (reply, erro
 	r.heard = l.now()
 	l.counts.called(err)
 	if err != nil {
-		l.lost(ctx, n, err)
+		l.lost(ctx, bucketOf(q.chain), err)
 		return reply{}, errWithout
 	}
 	l.heard(b, &r)
 	return r, nil
+}
+
+// keys are the script's.
+func (q *question) keys() []string {
+	n := bucketOf(q.chain)
+	return []string{epochKey(n), chainKey(n, q.chain)}
+}
+
+// arguments are the script's.
+func (l *Limiter) arguments(q *question) ([]any, error) {
+	epoch, err := l.newEpoch()
+	if err != nil {
+		return nil, err
+	}
+	return []any{
+		l.testTime(), epoch, q.limit, q.need, q.want, q.hold.Microseconds(), q.holdMore.Microseconds(),
+		q.back, q.backOf, q.backFrom,
+	}, nil
 }
 
 // read reads what the script returns; all but the epoch and its age may be absent.

@@ -27,7 +27,7 @@ const (
 // dial makes the client that the URL describes, and refuses servers that cannot keep the
 // limit. The URL may hold a password, so that no error repeats any of it.
 func dial(ctx context.Context, options Options) (redis.UniversalClient, error) {
-	client, err := clientOf(options.URL.Reveal())
+	client, err := clientOf(options.URL.Reveal(), options.timeout)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func dial(ctx context.Context, options Options) (redis.UniversalClient, error) {
 	o := single.Options()
 	cluster := clusterClient(&redis.ClusterOptions{
 		Addrs: []string{o.Addr}, Username: o.Username, Password: o.Password, TLSConfig: o.TLSConfig,
-	})
+	}, options.timeout)
 	for _, hook := range options.Hooks {
 		cluster.AddHook(hook)
 	}
@@ -59,7 +59,7 @@ func dial(ctx context.Context, options Options) (redis.UniversalClient, error) {
 }
 
 // clientOf makes a client of one server, of Sentinels or of a Cluster. It connects to none.
-func clientOf(text string) (redis.UniversalClient, error) {
+func clientOf(text string, timeout time.Duration) (redis.UniversalClient, error) {
 	wrong := errors.New("redis: not the URL of a Redis; it is redis://user:password@host:port/0, rediss:// with TLS, " +
 		"redis://sentinel:26379?master_name=name&addr=sentinel2:26379&password=… with Sentinels, or redis://host:port?addr=host2:port with a Cluster")
 	u, err := url.Parse(text)
@@ -73,34 +73,34 @@ func clientOf(text string) (redis.UniversalClient, error) {
 		if err != nil || o.MasterName == "" || o.RouteByLatency || o.RouteRandomly || o.ReplicaOnly {
 			return nil, wrong
 		}
-		return failoverClient(o), nil
+		return failoverClient(o, timeout), nil
 	case query.Has("addr"):
 		o, err := redis.ParseClusterURL(text)
 		if err != nil || o.RouteByLatency || o.RouteRandomly || o.ReadOnly {
 			return nil, wrong
 		}
-		return clusterClient(o), nil
+		return clusterClient(o, timeout), nil
 	}
 	o, err := redis.ParseURL(text)
 	if err != nil {
 		return nil, wrong
 	}
 	o.MaxRetries, o.DialerRetries, o.ContextTimeoutEnabled = -1, 1, true
-	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = callTimeout, callTimeout, callTimeout, callTimeout
+	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = timeout, timeout, timeout, timeout
 	o.PoolSize, o.DisableIdentity, o.MaintNotificationsConfig = max(o.PoolSize, poolSize), true, noNotifications()
 	return redis.NewClient(o), nil
 }
 
-func failoverClient(o *redis.FailoverOptions) *redis.Client {
+func failoverClient(o *redis.FailoverOptions, timeout time.Duration) *redis.Client {
 	o.MaxRetries, o.DialerRetries, o.ContextTimeoutEnabled = -1, 1, true
-	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = callTimeout, callTimeout, callTimeout, callTimeout
+	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = timeout, timeout, timeout, timeout
 	o.PoolSize, o.DisableIdentity = max(o.PoolSize, poolSize), true
 	return redis.NewFailoverClient(o)
 }
 
-func clusterClient(o *redis.ClusterOptions) *redis.ClusterClient {
+func clusterClient(o *redis.ClusterOptions, timeout time.Duration) *redis.ClusterClient {
 	o.MaxRetries, o.DialerRetries, o.ContextTimeoutEnabled = -1, 1, true
-	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = callTimeout, callTimeout, callTimeout, callTimeout
+	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = timeout, timeout, timeout, timeout
 	o.PoolSize, o.DisableIdentity, o.MaintNotificationsConfig = max(o.PoolSize, poolSize), true, noNotifications()
 	return redis.NewClusterClient(o)
 }
@@ -164,12 +164,13 @@ func (l *Limiter) begin(ctx context.Context) error {
 	for i := range which {
 		which[i] = i
 	}
+	sent := l.now()
 	cmds, err := l.lookOnce(ctx, which)
 	if err != nil {
 		return err
 	}
 	for i, cmd := range cmds {
-		r := reply{heard: l.now()}
+		r := reply{sent: sent, heard: l.now()}
 		if err := cmd.Err(); err != nil {
 			return explain(err)
 		}
@@ -177,6 +178,17 @@ func (l *Limiter) begin(ctx context.Context) error {
 			return explain(err)
 		}
 		l.heard(&l.buckets[i], &r)
+	}
+	// A window of nobody's, so that everything that the script does has been done once.
+	for range 3 {
+		q := question{limit: bucketCount, need: 1, want: 1}
+		args, err := l.arguments(&q)
+		if err != nil {
+			return err
+		}
+		if err := window.EvalSha(ctx, l.client, q.keys(), args...).Err(); err != nil {
+			return explain(err)
+		}
 	}
 	return nil
 }
@@ -188,6 +200,9 @@ func (f *faultError) Error() string { return "redis: " + f.text }
 
 func fault(text string) error { return &faultError{text} }
 
+// lacksRights names the rights that a user of Redis' access control lists needs.
+const lacksRights = "the user lacks rights; it needs ~keypin:* +info +ping +select +evalsha +eval +script|load +time +get +set +setrange +pexpire, and for a Cluster +cluster +command"
+
 // explain says in the operator's words why a server is refused.
 func explain(err error) error {
 	var known *faultError
@@ -197,8 +212,9 @@ func explain(err error) error {
 	for _, of := range []struct{ part, text string }{
 		{"WRONGPASS", "the user name or the password is wrong"},
 		{"NOAUTH", "the server wants a password; put it into the URL: redis://:password@host:port"},
-		{"without any password configured", "the server has no password, but the URL has one; take it out"},
-		{"NOPERM", "the user lacks rights; it needs ~keypin:* +info +ping +evalsha +eval +script|load +time +get +set +setrange +pexpire, and for a Cluster +cluster"},
+		{"executing the script can't", lacksRights}, // Redis 7.0
+		{"ACL failure", lacksRights},                // later ones
+		{"NOPERM", lacksRights},
 		{"READONLY", "the server is a replica; name the primary, or the Sentinels with ?master_name="},
 		{"LOADING", "the server is still loading its data; try again"},
 		{"cluster support disabled", "the server is no Cluster; give one address, or the Sentinels with ?master_name="},
@@ -208,7 +224,6 @@ func explain(err error) error {
 		{"NOREPLICAS", "the server takes no writes because it has too few replicas (min-replicas-to-write)"},
 		{"DENIED", "the server is in protected mode; set a password, or bind it to an address that we use"},
 		{"certificate", "the server's certificate is not trusted; check its name and issuer, or add it to the system's"},
-		{"does not look like a TLS handshake", "the server does not speak TLS; use redis:// or its TLS port"},
 		{"sentinels specified in configuration are unreachable", "no Sentinel can be reached, or none knows that master_name; check both"},
 		{"invalid DB index", "there is no such database; leave the number out of the URL"},
 		{"DB index is out of range", "there is no such database; leave the number out of the URL"},
@@ -222,5 +237,5 @@ func explain(err error) error {
 	if errors.As(err, &reply) {
 		return fault("the server refuses what is needed; look at its log")
 	}
-	return fmt.Errorf("redis: the server cannot be reached; check the address, and that it runs: %w", err)
+	return fmt.Errorf("redis: the server cannot be reached; check the address, that it runs, and whether it speaks TLS (rediss://) or not (redis://): %w", err)
 }

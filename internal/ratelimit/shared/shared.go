@@ -44,6 +44,8 @@ type Options struct {
 	Logger       *slog.Logger
 	Local        keypin.Limiter // what enforces a node's share in Local
 	Hooks        []redis.Hook   // for tracing
+
+	timeout time.Duration // of a call; 0 = callTimeout, and else in tests only
 }
 
 var _ keypin.Limiter = (*Limiter)(nil)
@@ -92,6 +94,9 @@ func connect(ctx context.Context, options Options, serverTime func() string) (*L
 	if options.Nodes == nil {
 		options.Nodes = func() int { return 1 }
 	}
+	if options.timeout == 0 {
+		options.timeout = callTimeout
+	}
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -120,7 +125,7 @@ func (l *Limiter) Close() error {
 
 // Ping asks whether Redis answers. A failure concerns nobody but the asker.
 func (l *Limiter) Ping(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, l.options.timeout)
 	defer cancel()
 	if err := l.client.Ping(ctx).Err(); err != nil {
 		return unavailable(err)

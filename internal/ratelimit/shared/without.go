@@ -9,8 +9,8 @@ import (
 )
 
 var (
-	errDenied  = errors.New("Redis does not know what was admitted, and rate_limits_without_redis is deny")
-	errNoShare = errors.New("Redis does not answer, and the limit is lower than the number of nodes")
+	errDenied  = errors.New("what was admitted is not known to Redis, and rate_limits_without_redis is deny")
+	errNoShare = errors.New("no answer of Redis, and the limit is lower than the number of nodes")
 )
 
 // without decides while Redis does not answer.
