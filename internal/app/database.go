@@ -142,7 +142,7 @@ func (a *App) join(ctx context.Context, p *peers, follower keypin.Follower, jwks
 		setting = "database_listen"
 	}
 	n, err := node.Start(ctx, node.Options{
-		URL: a.config.ListenURL(), Setting: setting, Name: host + " " + a.PublicAddr().String(), Version: a.options.Version,
+		URL: a.config.ListenURL(), Field: setting, Name: host + " " + a.PublicAddr().String(), Version: a.options.Version,
 		Settings: settings, MustAgree: []string{"issuer.key"},
 		Follower: anew{follower, a.postgres}, Clock: a.options.Clock, Random: a.options.Random, Logger: a.options.Logger,
 	})
@@ -158,7 +158,7 @@ func (a *App) join(ctx context.Context, p *peers, follower keypin.Follower, jwks
 	a.metrics.WatchNodes(slices.Sorted(maps.Keys(settings)), func() telemetry.Nodes {
 		s := n.Stats()
 		return telemetry.Nodes{
-			Seen: n.Count(), Disagree: n.Disagree(), Reconnects: uint64(s.Reconnects), Notifications: uint64(s.Heard), Pings: uint64(s.Pings),
+			Seen: n.Count(), Disagree: n.Disagree(), Reconnects: s.Reconnections, Notifications: s.Notifications, Pings: s.Pings,
 		}
 	})
 	return nil
