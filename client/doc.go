@@ -42,6 +42,11 @@
 // is repeated like a read: if the first answer was lost, one admission too many has been
 // counted, never one too few. Probes are not repeated.
 //
+// # Traces
+//
+// Calls are part of your trace when the HTTP client that [WithHTTPClient] is given
+// carries it on; see the example there. This package itself imports no tracing.
+//
 // # Lists
 //
 // Lists are iterators that fetch their pages as they go:

@@ -12,6 +12,8 @@ import (
 
 	"github.com/keypin/keypin/internal/config"
 	"github.com/keypin/keypin/internal/keypin"
+	"github.com/keypin/keypin/internal/ratelimit/shared"
+	"github.com/keypin/keypin/internal/store/postgres"
 	"github.com/keypin/keypin/internal/telemetry"
 )
 
@@ -28,9 +30,12 @@ type App struct {
 	config  *config.Config
 	options Options
 	metrics *telemetry.Metrics
+	tracing *telemetry.Tracing // nil = off
 
 	store        keypin.Store
-	public, data net.Listener // data is nil when it is off; both are set before ready closes
+	postgres     *postgres.Store // nil on SQLite
+	limiter      *shared.Limiter // nil without Redis
+	public, data net.Listener    // data is nil when it is off; both are set before ready closes
 	ready        chan struct{}
 	draining     atomic.Bool
 	stopping     chan struct{}                        // closed when draining begins

@@ -6,18 +6,14 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
-	"path/filepath"
 
 	"github.com/keypin/keypin/internal/admin"
 	"github.com/keypin/keypin/internal/authn"
-	"github.com/keypin/keypin/internal/config"
 	"github.com/keypin/keypin/internal/gateway"
 	"github.com/keypin/keypin/internal/httpapi"
 	"github.com/keypin/keypin/internal/keypin"
-	"github.com/keypin/keypin/internal/ratelimit"
-	"github.com/keypin/keypin/internal/store/sqlite"
 	"github.com/keypin/keypin/internal/telemetry"
+	"github.com/keypin/keypin/internal/telemetry/otlp"
 	"github.com/keypin/keypin/internal/verify"
 )
 
@@ -29,6 +25,9 @@ func (a *App) assemble(ctx context.Context, open *closers) (public, data http.Ha
 	if err != nil {
 		return nil, nil, err // Validate has found none
 	}
+	if err := a.startExport(ctx, open); err != nil {
+		return nil, nil, err
+	}
 	store, err := a.openStore(ctx, open)
 	if err != nil {
 		return nil, nil, err
@@ -37,18 +36,27 @@ func (a *App) assemble(ctx context.Context, open *closers) (public, data http.Ha
 	if err != nil {
 		return nil, nil, err
 	}
-	cache, feed, err := a.makeCache(store)
+	others := &peers{on: c.OnPostgres()}
+	cache, feed, err := a.makeCache(store, others)
+	if err != nil {
+		return nil, nil, err
+	}
+	followers := followers{cache, feed}
+	if err := a.join(ctx, others, followers, jwks, open); err != nil {
+		return nil, nil, err
+	}
+	limiter, err := a.openLimiter(ctx, others.count, open)
 	if err != nil {
 		return nil, nil, err
 	}
 	checks := verify.New(verify.Options{
-		Keys: cache, Limiter: ratelimit.NewMemory(o.Clock()),
+		Keys: cache, Limiter: limiter,
 		DefaultRateLimit: c.DefaultRateLimitPerMin, Usage: a.startUsage(store, open),
 		Unknown: a.metrics.CountUnknownKeys(ownPrefixes(c.KeyBrand)...),
 	})
 	api := httpapi.New(httpapi.Options{
 		Admin: admin.New(admin.Options{
-			Store: store, Registry: registry, Invalidator: invalidators{cache, feed}, Clock: o.Clock, Random: o.Random,
+			Store: store, Registry: registry, Invalidator: followers, Clock: o.Clock, Random: o.Random,
 			Brand: c.KeyBrand, DefaultRateLimit: c.DefaultRateLimitPerMin,
 		}),
 		Keys:           checks,
@@ -71,16 +79,33 @@ func (a *App) assemble(ctx context.Context, open *closers) (public, data http.Ha
 		Keys: checks, Feed: feed, Registry: registry, Wire: api, Clock: o.Clock, Door: a.metrics.Door,
 		Stopping: a.stopping, TrustedProxies: c.TrustedProxies,
 	})
-	return api, a.dataHandler(api, doors), nil
+	return a.tracing.Handler(api, ""), a.dataHandler(api, doors), nil
 }
 
-// makeCache makes the cache of keys, and the feed that caches elsewhere follow. One node
-// on SQLite makes every change itself, so they are always fresh.
-func (a *App) makeCache(store keypin.Store) (*verify.Cache, *verify.Feed, error) {
-	cache, err := verify.NewCache(verify.CacheOptions{
-		Source: store, Freshness: verify.AlwaysFresh{}, Clock: a.options.Clock,
-		MaxBytes: uint64(a.config.Cache.MaxBytes), ServeStale: a.config.Cache.ServeStale,
+// startExport starts sending traces and metrics, where the environment says so. It is
+// closed after everything that makes them.
+func (a *App) startExport(ctx context.Context, open *closers) error {
+	export, err := otlp.Start(ctx, otlp.Options{
+		Metrics: a.metrics, Version: a.options.Version, Clock: a.options.Clock, Random: a.options.Random, Logger: a.options.Logger,
 	})
+	if err != nil {
+		return err
+	}
+	open.add(func() error { export.Close(); return nil })
+	a.tracing = export.Tracing()
+	return nil
+}
+
+// makeCache makes the cache of keys, and the feed that caches elsewhere follow.
+func (a *App) makeCache(store keypin.Store, freshness verify.Freshness) (*verify.Cache, *verify.Feed, error) {
+	options := verify.CacheOptions{
+		Source: store, Freshness: freshness, Clock: a.options.Clock,
+		MaxBytes: uint64(a.config.Cache.MaxBytes), ServeStale: a.config.Cache.ServeStale,
+	}
+	if a.postgres != nil {
+		options.Proven = a.postgres.Proven()
+	}
+	cache, err := verify.NewCache(options)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -88,50 +113,14 @@ func (a *App) makeCache(store keypin.Store) (*verify.Cache, *verify.Feed, error)
 		s := cache.Stats()
 		return telemetry.Cache{Keys: s.Keys, Bytes: s.Bytes, Missing: s.Missing, Loads: s.Loads, Stale: s.Stale}
 	})
-	feed, err := verify.NewFeed(a.options.Clock, a.options.Random, verify.AlwaysFresh{})
+	feed, err := verify.NewFeed(a.options.Clock, a.options.Random, freshness)
 	return cache, feed, err
-}
-
-// openStore opens the database, made and migrated where needed.
-func (a *App) openStore(ctx context.Context, open *closers) (keypin.Store, error) {
-	path, err := databaseFile(a.config)
-	if err != nil {
-		return nil, err
-	}
-	store, err := sqlite.Open(ctx, sqlite.Options{Path: path, Migrate: true})
-	if err != nil {
-		return nil, fmt.Errorf("database: %w", err)
-	}
-	open.add(store.Close)
-	a.store = store
-	return store, nil
-}
-
-// Migrate makes the database if there is none and brings it to this version.
-func Migrate(ctx context.Context, c *config.Config) error {
-	path, err := databaseFile(c)
-	if err != nil {
-		return err
-	}
-	if _, _, err := sqlite.Migrate(ctx, path); err != nil {
-		return fmt.Errorf("database: %w", err)
-	}
-	return nil
-}
-
-// databaseFile is the database's path, whose folder is there.
-func databaseFile(c *config.Config) (string, error) {
-	path := c.SQLitePath()
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return "", fmt.Errorf("database: making its folder: %w; name another place with database or data_dir", err)
-	}
-	return path, nil
 }
 
 // openSessions makes the verifier of session tokens, and the local issuer's key set
 // when there is a local issuer.
 func (a *App) openSessions(ctx context.Context, open *closers) (*authn.Verifier, []byte, error) {
-	options := authn.Options{Issuers: a.config.Issuers, Clock: a.options.Clock, Logger: a.options.Logger}
+	options := authn.Options{Issuers: a.config.Issuers, Clock: a.options.Clock, Logger: a.options.Logger, Traced: a.tracing.Transport}
 	var jwks []byte
 	if a.config.LocalIssuer() {
 		local, err := authn.OpenLocalIssuer(a.config.DataDir, a.options.Random)
@@ -160,6 +149,7 @@ func (a *App) openSessions(ctx context.Context, open *closers) (*authn.Verifier,
 func (a *App) startUsage(store keypin.Store, open *closers) *verify.Usage {
 	usage := verify.NewUsage(store, a.options.Clock, a.options.Logger)
 	a.metrics.WatchUsageDropped(usage.Dropped)
+	a.metrics.WatchUsageWaiting(usage.Waiting)
 	running, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- usage.Run(running) }()
@@ -179,32 +169,26 @@ func ownPrefixes(brand string) []string {
 	return prefixes
 }
 
-var errDraining = errors.New("the service is shutting down")
+// followers are told of changes one after another: first the cache that answers, then the
+// feed, so that who hears of a change and asks again is answered by it.
+type followers []keypin.Follower
 
-// isReady reports whether new requests are welcome and the database answers.
-func (a *App) isReady(ctx context.Context) error {
-	if a.draining.Load() {
-		return errDraining
-	}
-	return a.store.Ping(ctx)
+func (all followers) InvalidateKeys(ctx context.Context, hashes []keypin.KeyHash) error {
+	return all.each(func(f keypin.Follower) error { return f.InvalidateKeys(ctx, hashes) })
 }
 
-// invalidators are told of changes one after another: first the cache that answers,
-// then the feed, so that who hears of a change and asks again is answered by it.
-type invalidators []keypin.Invalidator
-
-func (all invalidators) InvalidateKeys(ctx context.Context, hashes []keypin.KeyHash) error {
-	var errs []error
-	for _, i := range all {
-		errs = append(errs, i.InvalidateKeys(ctx, hashes))
-	}
-	return errors.Join(errs...)
+func (all followers) InvalidateWorkspace(ctx context.Context, workspace keypin.ID) error {
+	return all.each(func(f keypin.Follower) error { return f.InvalidateWorkspace(ctx, workspace) })
 }
 
-func (all invalidators) InvalidateWorkspace(ctx context.Context, workspace keypin.ID) error {
+func (all followers) InvalidateAll(ctx context.Context) error {
+	return all.each(func(f keypin.Follower) error { return f.InvalidateAll(ctx) })
+}
+
+func (all followers) each(do func(keypin.Follower) error) error {
 	var errs []error
-	for _, i := range all {
-		errs = append(errs, i.InvalidateWorkspace(ctx, workspace))
+	for _, f := range all {
+		errs = append(errs, do(f))
 	}
 	return errors.Join(errs...)
 }

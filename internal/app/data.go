@@ -9,6 +9,7 @@ import (
 	"github.com/keypin/keypin/internal/gateway"
 	"github.com/keypin/keypin/internal/httpapi"
 	"github.com/keypin/keypin/internal/keypin"
+	"github.com/keypin/keypin/internal/telemetry"
 )
 
 // headerToken holds the data token on forward-auth, where Authorization is the client's.
@@ -17,16 +18,19 @@ const headerToken = "X-Keypin-Token" //nolint:gosec // the header's name, not wh
 // dataHandler answers on the data listener: probes for anyone who reaches it, the
 // rest for who has the data token, if one is set.
 func (a *App) dataHandler(api *httpapi.API, doors *gateway.Gateway) http.Handler {
-	check := a.withToken(api, "Authorization", only(api, http.MethodPost, api.DataVerify()))
-	forwardAuth := a.withToken(api, headerToken, http.HandlerFunc(doors.ForwardAuth))
+	check := a.tracing.Handler(a.withToken(api, "Authorization", only(api, http.MethodPost, api.DataVerify())), httpapi.VerifyPath)
+	forwardAuth := a.tracing.Handler(a.withToken(api, headerToken, http.HandlerFunc(doors.ForwardAuth)), gateway.ForwardAuthPath)
+	reports := a.withToken(api, "Authorization", only(api, http.MethodPost, http.HandlerFunc(doors.UsageReports)))
+	extAuthz := a.withToken(api, "Authorization", only(api, http.MethodPost, doors.ExtAuthz()))
 	others := map[string]http.Handler{
 		"/health":               only(api, http.MethodGet, http.HandlerFunc(a.health)),
 		"/ready":                only(api, http.MethodGet, http.HandlerFunc(a.readiness)),
 		"/metrics":              a.withToken(api, "Authorization", only(api, http.MethodGet, a.metrics.Handler())),
 		"/api/v1/invalidations": a.withToken(api, "Authorization", only(api, http.MethodGet, http.HandlerFunc(doors.Invalidations))),
-		"/api/v1/usage-reports": a.withToken(api, "Authorization", only(api, http.MethodPost, http.HandlerFunc(doors.UsageReports))),
-		gateway.ExtAuthzPath:    a.withToken(api, "Authorization", only(api, http.MethodPost, doors.ExtAuthz())),
+		"/api/v1/usage-reports": a.tracing.Handler(reports, "/api/v1/usage-reports"),
+		gateway.ExtAuthzPath:    a.tracing.Handler(extAuthz, gateway.ExtAuthzPath),
 	}
+	profiles := a.withToken(api, "Authorization", telemetry.Profiles())
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer api.Recover(w, r)
 		switch r.URL.Path { // the two that every request of every protected service waits for
@@ -39,6 +43,9 @@ func (a *App) dataHandler(api *httpapi.API, doors *gateway.Gateway) http.Handler
 		}
 		api.Identify(w, r)
 		handler, ok := others[r.URL.Path]
+		if a.config.Pprof && strings.HasPrefix(r.URL.Path, telemetry.ProfilesPath) {
+			handler, ok = profiles, true
+		}
 		if !ok {
 			api.Problem(w, r, keypin.E(keypin.CodeNotFound, "There is nothing at this address."))
 			return

@@ -446,3 +446,28 @@ func TestVerificationGoesOnWhileKeysRotate(t *testing.T) {
 	accepted(t, v, tokens[1])
 	refused(t, v, tokens[0], refuseKey)
 }
+
+func TestAnIssuerIsAskedByWhatTraces(t *testing.T) {
+	t.Parallel()
+	s, key := clerkSite()
+	var asked []string
+	v, err := New(Options{Issuers: []Issuer{clerk()}, Clock: func() time.Time { return documented }, HTTPClient: s.client(),
+		Traced: func(next http.RoundTripper) http.RoundTripper {
+			return roundTripper(func(r *http.Request) (*http.Response, error) {
+				asked = append(asked, r.URL.String())
+				return next.RoundTrip(r)
+			})
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(v.Close)
+	accepted(t, v, key.token(longClaims(t), nil))
+	if len(asked) != 1 || asked[0] != clerkKeysURL {
+		t.Errorf("asked for %q", asked)
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

@@ -1,6 +1,7 @@
 package authn
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -31,6 +32,8 @@ type Options struct {
 	// HTTPClient fetches the keys; nil = one with its own timeouts. Redirects to other
 	// hosts are refused whatever it says, and cookies are not kept.
 	HTTPClient *http.Client
+	// Traced, unless nil, is put around what sends the requests for the keys.
+	Traced func(http.RoundTripper) http.RoundTripper
 	// Logger is told of refreshes that failed; nil = nobody is.
 	Logger *slog.Logger
 	// RefreshEvery is how often Start's background refresh runs; 0 =
@@ -82,6 +85,9 @@ func New(o Options) (*Verifier, error) {
 	}
 	v := &Verifier{clock: o.Clock, every: o.RefreshEvery, issuers: map[string]trusted{}, tasks: newTasks()}
 	client := sameHostOnly(o.HTTPClient)
+	if o.Traced != nil {
+		client.Transport = o.Traced(cmp.Or(client.Transport, http.DefaultTransport))
+	}
 	var faults []error
 	for n, issuer := range o.Issuers {
 		for _, fault := range issuer.faults() {

@@ -48,7 +48,7 @@ settings that "keypin config check" would complain about, too.`,
 		}),
 	}
 	for _, cmd := range []*cobra.Command{check, show} {
-		addSettings(cmd, flagListen, flagDataListen, flagDataDir, flagDatabase, flagInsecure)
+		addSettings(cmd, flagListen, flagDataListen, flagDataDir, flagDatabase, flagRedis, flagInsecure)
 		group.AddCommand(cmd)
 	}
 	return group

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keypin/keypin/internal/app"
+	"github.com/keypin/keypin/internal/config"
 	"github.com/keypin/keypin/internal/telemetry"
 )
 
@@ -40,7 +41,7 @@ it starts this way on a loopback address only.`,
 			return service.Run(cmd.Context())
 		}),
 	}
-	addSettings(cmd, flagListen, flagDataListen, flagDataDir, flagDatabase, flagInsecure)
+	addSettings(cmd, flagListen, flagDataListen, flagDataDir, flagDatabase, flagRedis, flagInsecure)
 	return cmd
 }
 
@@ -62,7 +63,7 @@ before.`,
 			if err := app.Migrate(cmd.Context(), c); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(p.Stdout, "%s is up to date\n", c.DatabaseURL())
+			_, err = fmt.Fprintf(p.Stdout, "%s is up to date\n", config.ShownURL(c.DatabaseURL()))
 			return err
 		}),
 	}

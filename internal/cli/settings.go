@@ -16,6 +16,7 @@ const (
 	flagDataListen = "data-listen"
 	flagDataDir    = "data-dir"
 	flagDatabase   = "database"
+	flagRedis      = "redis"
 	flagInsecure   = "insecure-local-issuer"
 )
 
@@ -30,7 +31,8 @@ func addSettings(cmd *cobra.Command, names ...string) {
 		flagListen:     "`ADDR` of the public listener (default 127.0.0.1:8080)",
 		flagDataListen: "`ADDR` of the data listener, empty = off (default 127.0.0.1:8081)",
 		flagDataDir:    "`DIR` of the local issuer's key and, by default, the database (default ./data)",
-		flagDatabase:   "`URL` of the database, sqlite://PATH (default keypin.db in the data folder)",
+		flagDatabase:   "`URL` of the database, sqlite://PATH or postgres://… (default keypin.db in the data folder)",
+		flagRedis:      "`URL` of the Redis in which several nodes count admissions together (default none)",
 	} {
 		if slices.Contains(names, name) {
 			f.String(name, "", help)
@@ -48,7 +50,7 @@ func load(cmd *cobra.Command, environ []string) (*config.Config, error) {
 		switch f.Name {
 		case flagConfig:
 			in.File = f.Value.String()
-		case flagListen, flagDataListen, flagDataDir, flagDatabase, flagInsecure:
+		case flagListen, flagDataListen, flagDataDir, flagDatabase, flagRedis, flagInsecure:
 			in.Flags[strings.ReplaceAll(f.Name, "-", "_")] = f.Value.String()
 		}
 	})

@@ -23,8 +23,28 @@ type Config struct {
 	DataToken keypin.Secret
 	// DataDir holds the local issuer's key and, by default, the database.
 	DataDir string
-	// Database is sqlite://PATH; "" means keypin.db in DataDir.
-	Database string
+	// Database is sqlite://PATH, or a URL of PostgreSQL, postgres://…, which may hold a
+	// password; none means SQLite's keypin.db in DataDir.
+	Database keypin.Secret
+	// DatabaseListen is where changes are listened for on PostgreSQL, when Database goes
+	// through a pooler that cannot carry LISTEN, such as PgBouncer in transaction mode;
+	// none means Database.
+	DatabaseListen keypin.Secret
+	// DatabaseConnections bounds the connections to PostgreSQL, without the one that
+	// listens.
+	DatabaseConnections int
+	// DatabaseTimeout bounds a statement on PostgreSQL.
+	DatabaseTimeout time.Duration
+	// Redis is where several nodes count admissions together: one server, several
+	// addresses of a Cluster, or Sentinels. None means that this node counts alone.
+	Redis keypin.Secret
+	// RateLimitsWithoutRedis says what holds while Redis does not answer: local, deny
+	// or allow.
+	RateLimitsWithoutRedis string
+	// ReadOnly refuses every change; keys are checked as always, and not counted.
+	ReadOnly bool
+	// Pprof serves Go's profiles on the data listener.
+	Pprof bool
 	// PublicURL is the base of the absolute URLs in answers, without a slash at the
 	// end; "" means that they follow the request.
 	PublicURL string
@@ -92,8 +112,18 @@ type Shutdown struct {
 	Grace time.Duration
 }
 
+// What holds of limits while Redis does not answer.
+const (
+	// WithoutRedisLocal shares each limit evenly among the nodes last seen.
+	WithoutRedisLocal = "local"
+	// WithoutRedisDeny refuses keys that have a limit.
+	WithoutRedisDeny = "deny"
+	// WithoutRedisAllow lets keys through unlimited.
+	WithoutRedisAllow = "allow"
+)
+
 // Default is the configuration of a service that is told nothing. Its Database is
-// still "": DatabaseURL fills it.
+// still none: DatabaseURL fills it.
 func Default() *Config {
 	return &Config{
 		Listen:     "127.0.0.1:8080",
@@ -102,7 +132,12 @@ func Default() *Config {
 		Scopes:     keypin.DefaultScopes(),
 		KeyBrand:   "op",
 		Cache:      Cache{MaxBytes: 384 << 20},
-		Log:        Log{Format: "json", Level: "info"},
+
+		DatabaseConnections:    16,
+		DatabaseTimeout:        5 * time.Second,
+		RateLimitsWithoutRedis: WithoutRedisLocal,
+
+		Log: Log{Format: "json", Level: "info"},
 		Server: Server{
 			ReadHeaderTimeout: 5 * time.Second,
 			ReadTimeout:       15 * time.Second,
@@ -115,20 +150,43 @@ func Default() *Config {
 }
 
 // DatabaseURL is Database, or its default in DataDir.
-func (c *Config) DatabaseURL() string {
-	if c.Database != "" {
+func (c *Config) DatabaseURL() keypin.Secret {
+	if !c.Database.IsZero() {
 		return c.Database
 	}
-	return sqliteScheme + filepath.ToSlash(filepath.Join(c.DataDir, "keypin.db"))
+	return keypin.NewSecret(sqliteScheme + filepath.ToSlash(filepath.Join(c.DataDir, "keypin.db")))
 }
 
+// OnPostgres reports whether DatabaseURL is of PostgreSQL; else it is of SQLite.
+func (c *Config) OnPostgres() bool { return IsPostgres(c.DatabaseURL()) }
+
 // SQLitePath is the path in DatabaseURL, which Validate has checked.
-func (c *Config) SQLitePath() string { return strings.TrimPrefix(c.DatabaseURL(), sqliteScheme) }
+func (c *Config) SQLitePath() string {
+	return strings.TrimPrefix(c.DatabaseURL().Reveal(), sqliteScheme)
+}
+
+// ListenURL is DatabaseListen, or else Database: where changes are listened for.
+func (c *Config) ListenURL() keypin.Secret {
+	if !c.DatabaseListen.IsZero() {
+		return c.DatabaseListen
+	}
+	return c.DatabaseURL()
+}
 
 // LocalIssuer reports whether the service is its own issuer.
 func (c *Config) LocalIssuer() bool { return len(c.Issuers) == 0 }
 
 const sqliteScheme = "sqlite://"
+
+// IsPostgres reports whether a URL is of PostgreSQL.
+func IsPostgres(url keypin.Secret) bool { return isPostgres(url.Reveal()) }
+
+func isPostgres(url string) bool {
+	return strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://")
+}
+
+// ShownURL is a URL without its password.
+func ShownURL(url keypin.Secret) string { return mask(url.Reveal()) }
 
 // Loopback reports whether a host:port can be reached from this machine only. A
 // host name other than localhost counts as reachable: who knows where it points.

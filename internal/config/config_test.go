@@ -81,7 +81,7 @@ func TestTheDefaultsAreValid(t *testing.T) {
 	if diff := cmp.Diff(config.Default(), c, cmpopts.IgnoreUnexported(config.Config{}), cmp.Comparer(sameSecret)); diff != "" {
 		t.Errorf("loading nothing differs from the defaults (-want +got):\n%s", diff)
 	}
-	if got, want := c.DatabaseURL(), "sqlite://data/keypin.db"; got != want {
+	if got, want := c.DatabaseURL().Reveal(), "sqlite://data/keypin.db"; got != want {
 		t.Errorf("the default database is %s, want %s", got, want)
 	}
 }
@@ -139,7 +139,14 @@ listen: 127.0.0.1:9000
 data_listen: ""
 data_token: 0123456789abcdef
 data_dir: /var/lib/keypin
-database: sqlite:///var/lib/keypin/other.db
+database: postgres://keypin:hunter2@pooler/keypin
+database_listen: postgres://keypin:hunter2@server/keypin
+database_connections: 32
+database_timeout: 3s
+redis: redis://:hunter2@cache:6379
+rate_limits_without_redis: deny
+read_only: true
+pprof: true
 public_url: https://keys.example.com/base
 insecure_local_issuer: true
 issuers:
@@ -175,7 +182,11 @@ func fullConfig() *config.Config {
 		Listen:              "127.0.0.1:9000",
 		DataToken:           keypin.NewSecret("0123456789abcdef"),
 		DataDir:             "/var/lib/keypin",
-		Database:            "sqlite:///var/lib/keypin/other.db",
+		Database:            keypin.NewSecret("postgres://keypin:hunter2@pooler/keypin"),
+		DatabaseListen:      keypin.NewSecret("postgres://keypin:hunter2@server/keypin"),
+		DatabaseConnections: 32, DatabaseTimeout: 3 * time.Second,
+		Redis: keypin.NewSecret("redis://:hunter2@cache:6379"), RateLimitsWithoutRedis: config.WithoutRedisDeny,
+		ReadOnly: true, Pprof: true,
 		PublicURL:           "https://keys.example.com/base",
 		InsecureLocalIssuer: true,
 		Issuers: []authn.Issuer{
@@ -215,7 +226,9 @@ func TestEverySettingCanBeSetInTheEnvironment(t *testing.T) {
 	t.Parallel()
 	c := load(t, config.Input{Environ: []string{
 		"KEYPIN_LISTEN=127.0.0.1:9000", "KEYPIN_DATA_LISTEN=", "KEYPIN_DATA_TOKEN=0123456789abcdef",
-		"KEYPIN_DATA_DIR=/var/lib/keypin", "KEYPIN_DATABASE=sqlite:///var/lib/keypin/other.db",
+		"KEYPIN_DATA_DIR=/var/lib/keypin", "KEYPIN_DATABASE=postgres://keypin:hunter2@pooler/keypin",
+		"KEYPIN_DATABASE_LISTEN=postgres://keypin:hunter2@server/keypin", "KEYPIN_DATABASE_CONNECTIONS=32", "KEYPIN_DATABASE_TIMEOUT=3s",
+		"KEYPIN_REDIS=redis://:hunter2@cache:6379", "KEYPIN_RATE_LIMITS_WITHOUT_REDIS=deny", "KEYPIN_READ_ONLY=true", "KEYPIN_PPROF=true",
 		"KEYPIN_PUBLIC_URL=https://keys.example.com/base", "KEYPIN_INSECURE_LOCAL_ISSUER=true",
 		`KEYPIN_ISSUERS=[{"issuer":"https://clerk.example.com","kind":"clerk","authorized_parties":["https://app.example.com"]},` +
 			`{"issuer":"https://id.example.com/","kind":"oidc","jwks_url":"https://id.example.com/keys","audiences":["keypin","other"],"algorithms":["ES256"]}]`,
@@ -333,7 +346,11 @@ func TestEveryWrongValueIsReportedAtOnce(t *testing.T) {
 	c.DataListen = "127.0.0.1:99999"
 	c.DataToken = keypin.NewSecret("short")
 	c.DataDir = ""
-	c.Database = "mysql://user:hunter2@host/db"
+	c.Database = keypin.NewSecret("mysql://user:hunter2@host/db")
+	c.DatabaseListen = keypin.NewSecret("postgres://user:hunter2@host/db")
+	c.DatabaseConnections, c.DatabaseTimeout = 1, time.Millisecond
+	c.Redis = keypin.NewSecret("http://user:hunter2@host")
+	c.RateLimitsWithoutRedis = "guess"
 	c.PublicURL = "keys.example.com"
 	c.Issuers = []authn.Issuer{
 		{Issuer: "http://clerk.example.com", Kind: "clark", JWKSURL: "ftp://x", Algorithms: []string{"HS256"}},
@@ -351,10 +368,11 @@ func TestEveryWrongValueIsReportedAtOnce(t *testing.T) {
 	err := c.Validate()
 	want := []string{
 		"listen", "data_listen", "data_token", "data_dir", "database",
+		"database_listen", "database_connections", "redis", "rate_limits_without_redis",
 		"issuers[0].issuer", "issuers[0].kind", "issuers[0].jwks_url", "issuers[0].algorithms", "issuers[1].audiences",
 		"issuers[2].authorized_parties", "issuers[2].issuer", "scopes[0].name", "key_brand", "default_rate_limit_per_min",
 		"public_url", "cors.allowed_origins[0]", "cors.allowed_origins[1]", "min_sdk_version", "log.format", "log.level",
-		"server.read_header_timeout", "server.read_timeout", "server.write_timeout", "server.idle_timeout",
+		"database_timeout", "server.read_header_timeout", "server.read_timeout", "server.write_timeout", "server.idle_timeout",
 		"shutdown.delay", "shutdown.grace", "server.max_header_bytes",
 	}
 	if diff := cmp.Diff(want, fields(t, err)); diff != "" {
@@ -367,18 +385,43 @@ func TestEveryWrongValueIsReportedAtOnce(t *testing.T) {
 	}
 }
 
-func TestOnlyAFileOfSQLiteIsADatabase(t *testing.T) {
+func TestAFileOfSQLiteOrAURLOfPostgreSQLIsADatabase(t *testing.T) {
 	t.Parallel()
 	for database, right := range map[string]bool{
 		"sqlite://keypin.db": true, "sqlite://./data/keypin.db": true, "sqlite:///var/lib/keypin.db": true,
-		"postgres://localhost/keypin": false, "keypin.db": false, "sqlite:keypin.db": false, "sqlite://": false,
+		"postgres://localhost/keypin": true, "postgresql://u:p@[::1]:5432/keypin?sslmode=require": true, "postgres://a,b:5433/keypin?target_session_attrs=read-write": true,
+		"postgres:///keypin?host=/run/postgresql": true, "postgres://localhost": false, "postgres://localhost/": false, "postgres:///keypin": false,
+		"postgres://u:50%@localhost/keypin": false, "mysql://localhost/keypin": false, "keypin.db": false, "sqlite:keypin.db": false, "sqlite://": false,
 		"sqlite://data/": false, "sqlite://:memory:": false, "sqlite://a.db?mode=memory": false, "sqlite://file:a.db": false,
 	} {
 		c := config.Default()
-		c.Database = database
+		c.Database = keypin.NewSecret(database)
 		if err := c.Validate(); (err == nil) != right {
 			t.Errorf("%s: %v", database, err)
 		}
+		if c.OnPostgres() != strings.HasPrefix(database, "postgres") {
+			t.Errorf("%s is of PostgreSQL: %t", database, c.OnPostgres())
+		}
+	}
+}
+
+func TestChangesAreListenedForWhereTheDatabaseIsUnlessAPoolerStandsBetween(t *testing.T) {
+	t.Parallel()
+	c := config.Default()
+	c.Database = keypin.NewSecret("postgres://pooler/keypin")
+	if got := c.ListenURL().Reveal(); got != "postgres://pooler/keypin" {
+		t.Error(got)
+	}
+	c.DatabaseListen = keypin.NewSecret("postgres://server/keypin")
+	if got := c.ListenURL().Reveal(); got != "postgres://server/keypin" {
+		t.Error(got)
+	}
+	if err := c.Validate(); err != nil {
+		t.Error(err)
+	}
+	c.Database = keypin.Secret{}
+	if diff := cmp.Diff([]string{"database_listen"}, fields(t, c.Validate())); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
@@ -418,12 +461,34 @@ func TestTheDataListenerNeverSharesThePublicAddress(t *testing.T) {
 	}
 }
 
+func TestNodesAgreeWhereverAPasswordAloneDiffers(t *testing.T) {
+	t.Parallel()
+	prints := func(environ ...string) map[string]string {
+		return load(t, config.Input{Environ: environ}).Fingerprints()
+	}
+	one := prints("KEYPIN_REDIS=redis://:one@cache", "KEYPIN_LISTEN=127.0.0.1:1")
+	if diff := cmp.Diff(one, prints("KEYPIN_REDIS=redis://:two@cache", "KEYPIN_LISTEN=127.0.0.1:2")); diff != "" {
+		t.Errorf("a password and an address differ:\n%s", diff)
+	}
+	for name, variable := range map[string]string{
+		"redis": "KEYPIN_REDIS=redis://:one@other", "key_brand": "KEYPIN_KEY_BRAND=acme", "default_rate_limit_per_min": "KEYPIN_DEFAULT_RATE_LIMIT_PER_MIN=5",
+		"scopes": `KEYPIN_SCOPES=[{"name":"a:b","description":"B."}]`, "issuers": `KEYPIN_ISSUERS=[{"issuer":"https://id.example.com","kind":"oidc"}]`,
+		"rate_limits_without_redis": "KEYPIN_RATE_LIMITS_WITHOUT_REDIS=deny",
+	} {
+		if other := prints("KEYPIN_REDIS=redis://:one@cache", variable); other[name] == one[name] || len(other) != len(one) {
+			t.Errorf("%s does not show: %v", name, other)
+		}
+	}
+}
+
 func TestNoSecretIsPrinted(t *testing.T) {
 	t.Parallel()
 	const secret = "hunter2-hunter2-hunter2"
 	c := load(t, config.Input{Environ: []string{
 		"KEYPIN_DATA_TOKEN=" + secret,
 		"KEYPIN_DATABASE=postgres://keypin:" + secret + "@db.example.com/keypin?sslpassword=" + secret,
+		"KEYPIN_DATABASE_LISTEN=postgres://keypin:" + secret + "@db.example.com/keypin",
+		"KEYPIN_REDIS=rediss://:" + secret + "@redis.example.com",
 		"KEYPIN_PUBLIC_URL=https://user:" + secret + "@keys.example.com",
 		`KEYPIN_ISSUERS=[{"issuer":"https://user:` + secret + `@id.example.com","kind":"oidc"}]`,
 	}})
@@ -431,13 +496,15 @@ func TestNoSecretIsPrinted(t *testing.T) {
 	for _, line := range []string{
 		"data_token = [secret]  (source: env KEYPIN_DATA_TOKEN)",
 		"database = postgres://keypin:[secret]@db.example.com/keypin?sslpassword=[secret]  (source: env KEYPIN_DATABASE)",
+		"database_listen = postgres://keypin:[secret]@db.example.com/keypin  (source: env KEYPIN_DATABASE_LISTEN)",
+		"redis = rediss://:[secret]@redis.example.com  (source: env KEYPIN_REDIS)",
 		`issuers = [{"issuer":"https://user:[secret]@id.example.com","kind":"oidc"}]`,
 	} {
 		if !strings.Contains(got, line) {
 			t.Errorf("the printed settings lack %q:\n%s", line, got)
 		}
 	}
-	for name, text := range map[string]string{"print": got, "error": c.Validate().Error(), "%+v": fmt.Sprintf("%+v", c.DataToken)} {
+	for name, text := range map[string]string{"print": got, "error": c.Validate().Error(), "%+v": fmt.Sprintf("%+v", []any{c.DataToken, c.Database, c.DatabaseListen, c.Redis})} {
 		if strings.Contains(text, secret) {
 			t.Errorf("the secret is in the %s:\n%s", name, text)
 		}

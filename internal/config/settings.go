@@ -29,7 +29,13 @@ func settings(c *Config) []setting {
 		{"data_listen", text{&c.DataListen}},
 		{"data_token", secret{&c.DataToken}},
 		{"data_dir", text{&c.DataDir}},
-		{"database", text{&c.Database}},
+		{"database", location{&c.Database}},
+		{"database_listen", location{&c.DatabaseListen}},
+		{"database_connections", whole{&c.DatabaseConnections}},
+		{"database_timeout", duration{&c.DatabaseTimeout}},
+		{"redis", location{&c.Redis}},
+		{"rate_limits_without_redis", text{&c.RateLimitsWithoutRedis}},
+		{"read_only", boolean{&c.ReadOnly}},
 		{"public_url", text{&c.PublicURL}},
 		{"insecure_local_issuer", boolean{&c.InsecureLocalIssuer}},
 		{"issuers", objects[authn.Issuer]{&c.Issuers, issuerSettings}},
@@ -50,6 +56,7 @@ func settings(c *Config) []setting {
 		{"server.max_header_bytes", whole{&c.Server.MaxHeaderBytes}},
 		{"shutdown.delay", duration{&c.Shutdown.Delay}},
 		{"shutdown.grace", duration{&c.Shutdown.Grace}},
+		{"pprof", boolean{&c.Pprof}},
 	}
 }
 

@@ -22,6 +22,7 @@ const (
 	minDataTokenChars = 16
 	minCacheBytes     = 1 << 20
 	maxCacheBytes     = 1 << 40
+	maxConnections    = 1000
 )
 
 var (
@@ -102,20 +103,71 @@ func (c *Config) checkStorage(p *Problems) {
 	if c.DataDir == "" {
 		p.add("data_dir", "is empty", "must be a folder, such as ./data")
 	}
-	path, isSQLite := strings.CutPrefix(c.Database, sqliteScheme)
-	scheme, _, hasScheme := strings.Cut(c.Database, "://")
-	switch {
-	case c.Database == "": // DatabaseURL's default is right by itself
-	case !hasScheme:
-		p.add("database", "is not a URL", "must be sqlite://PATH, such as sqlite://./data/keypin.db")
-	case !isSQLite:
-		p.add("database", fmt.Sprintf("has the scheme %s, and this version stores in SQLite only", shown(scheme)),
-			"must be sqlite://PATH, such as sqlite://./data/keypin.db")
-	case path == "" || strings.HasSuffix(path, "/"):
-		p.add("database", "names no file", "must be sqlite://PATH, such as sqlite://./data/keypin.db")
-	case strings.ContainsAny(path, "?#%\x00") || strings.HasPrefix(path, ":") || strings.HasPrefix(path, "file:"):
-		p.add("database", "holds more than a path", "must be sqlite:// and the path of a file without ? # % in it; keypin chooses the options itself")
+	if !c.Database.IsZero() { // DatabaseURL's default is right by itself
+		if wrong, right := DatabaseProblem(c.Database); wrong != "" {
+			p.add("database", wrong, right)
+		}
 	}
+	if !c.DatabaseListen.IsZero() {
+		switch wrong, right := postgresProblem(c.DatabaseListen.Reveal()); {
+		case !isPostgres(c.DatabaseListen.Reveal()):
+			p.add("database_listen", "is not a URL of PostgreSQL", rightPostgres)
+		case !c.OnPostgres():
+			p.add("database_listen", "is set, and database is SQLite, which has nothing to listen for", "must not be set")
+		case wrong != "":
+			p.add("database_listen", wrong, right)
+		}
+	}
+	if n := c.DatabaseConnections; n < 2 || n > maxConnections {
+		p.add("database_connections", "is "+shown(n), fmt.Sprintf("must be 2 to %d", maxConnections))
+	}
+	if !c.Redis.IsZero() && !slices.ContainsFunc([]string{"redis://", "rediss://"}, func(scheme string) bool { return strings.HasPrefix(c.Redis.Reveal(), scheme) }) {
+		p.add("redis", "is not a URL of Redis", "must be redis://HOST:PORT, or rediss:// with TLS")
+	}
+	modes := []string{WithoutRedisLocal, WithoutRedisDeny, WithoutRedisAllow}
+	if !slices.Contains(modes, c.RateLimitsWithoutRedis) {
+		p.add("rate_limits_without_redis", "is "+shown(c.RateLimitsWithoutRedis), "must be "+strings.Join(modes, ", "))
+	}
+}
+
+const (
+	rightSQLite   = "must be sqlite://PATH, such as sqlite://./data/keypin.db"
+	rightPostgres = "must be postgres://USER:PASSWORD@HOST:PORT/DATABASE"
+)
+
+// DatabaseProblem says what is wrong with the URL of a database, and what would be right;
+// nothing when it can be tried.
+func DatabaseProblem(database keypin.Secret) (wrong, right string) {
+	url := database.Reveal()
+	path, isSQLite := strings.CutPrefix(url, sqliteScheme)
+	scheme, _, hasScheme := strings.Cut(url, "://")
+	switch {
+	case isPostgres(url):
+		return postgresProblem(url)
+	case !hasScheme:
+		return "is not a URL", rightSQLite + ", or " + strings.TrimPrefix(rightPostgres, "must be ")
+	case !isSQLite:
+		return fmt.Sprintf("has the scheme %s, which is no database of Keypin's", shown(scheme)), rightSQLite + ", or " + strings.TrimPrefix(rightPostgres, "must be ")
+	case path == "" || strings.HasSuffix(path, "/"):
+		return "names no file", rightSQLite
+	case strings.ContainsAny(path, "?#%\x00") || strings.HasPrefix(path, ":") || strings.HasPrefix(path, "file:"):
+		return "holds more than a path", "must be sqlite:// and the path of a file without ? # % in it; keypin chooses the options itself"
+	}
+	return "", ""
+}
+
+// postgresProblem looks at what every URL of PostgreSQL has; its driver looks at the rest.
+func postgresProblem(raw string) (wrong, right string) {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil: // the error holds the URL, and so the password
+		return "is not a URL that can be read; a password with / ? # @ or % in it has to be percent-encoded", rightPostgres
+	case u.Host == "" && u.Query().Get("host") == "":
+		return "names no host", rightPostgres
+	case strings.Trim(u.Path, "/") == "" && u.Query().Get("dbname") == "":
+		return "names no database", rightPostgres
+	}
+	return "", ""
 }
 
 func (c *Config) checkIssuers(p *Problems) {
@@ -198,6 +250,7 @@ func (c *Config) checkLimits(p *Problems) {
 		value time.Duration
 		least time.Duration
 	}{
+		{"database_timeout", c.DatabaseTimeout, 100 * time.Millisecond},
 		{"cache.serve_stale", c.Cache.ServeStale, 0},
 		{"server.read_header_timeout", c.Server.ReadHeaderTimeout, time.Millisecond},
 		{"server.read_timeout", c.Server.ReadTimeout, time.Millisecond},

@@ -54,6 +54,13 @@ func (v secret) set(raw any, field string, problems *Problems) {
 	}
 }
 
+// location is a URL that may hold a password, which is masked where it is shown.
+type location struct{ field *keypin.Secret }
+
+func (v location) plain() any { return ShownURL(*v.field) }
+
+func (v location) set(raw any, field string, problems *Problems) { secret(v).set(raw, field, problems) }
+
 type boolean struct{ field *bool }
 
 func (v boolean) plain() any { return *v.field }

@@ -16,8 +16,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/keypin/keypin/internal/keypin"
+	"github.com/keypin/keypin/internal/telemetry"
 )
 
 func TestTheDataListenerChecksMediaTypesAsThePublicOneDoes(t *testing.T) {
@@ -247,7 +249,24 @@ func (u *unread) Write(b []byte) (int, error) { return len(b), nil }
 func (u *unread) WriteHeader(int)             {}
 
 func TestACheckThatHitsAllocatesLittle(t *testing.T) {
-	d := newDataDoor(t)
+	const measured = 11 // three of them for the list of scopes
+	never := telemetry.NewTracing(trace.NewTracerProvider(trace.WithSampler(trace.NeverSample())), "test")
+	for _, c := range []struct {
+		name    string
+		tracing *telemetry.Tracing
+		most    float64
+	}{{"without tracing", nil, measured}, {"not sampled", never, measured + 3}} {
+		t.Run(c.name, func(t *testing.T) {
+			d := newDataDoor(t)
+			if got := allocationsOfAHit(t, d, c.tracing.Handler(d, VerifyPath)); got > c.most {
+				t.Errorf("%v allocations, want at most %v", got, c.most)
+			}
+		})
+	}
+}
+
+func allocationsOfAHit(t *testing.T, d *dataDoor, handler http.Handler) float64 {
+	t.Helper()
 	limit := 1_000_000
 	key := d.add(t, func(k *keypin.APIKey) { k.RateLimit = &limit })
 	sent := `{"key":"` + key + `","scopes":["workflows:read"],"client_ip":"203.0.113.7"}`
@@ -262,11 +281,8 @@ func TestACheckThatHitsAllocatesLittle(t *testing.T) {
 		got = min(got, testing.AllocsPerRun(1, func() {
 			body.Reset(sent)
 			clear(w.header)
-			d.ServeHTTP(w, r)
+			handler.ServeHTTP(w, r)
 		}))
 	}
-	const measured = 11 // three of them for the list of scopes
-	if got > measured {
-		t.Errorf("%v allocations, want at most %d", got, measured)
-	}
+	return got
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/keypin/keypin/internal/clientaddr"
 	"github.com/keypin/keypin/internal/keypin"
+	"github.com/keypin/keypin/internal/telemetry"
 )
 
 // requestTimeout bounds the work for one request, such as a search through a million
@@ -24,11 +25,14 @@ import (
 // still arrives.
 const requestTimeout = 25 * time.Second
 
+// unmatched is the route of a request that no pattern matches.
+const unmatched = "unmatched"
+
 // serve is what every request passes, outermost first: request id, log and
 // metrics, panics, headers, CORS, the SDK floor, the mux.
 func (a *API) serve(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		x := &exchange{clock: a.Clock, start: a.Clock(), header: w.Header(), clientIP: clientaddr.Of(r, a.TrustedProxies), route: "unmatched"}
+		x := &exchange{clock: a.Clock, start: a.Clock(), header: w.Header(), clientIP: clientaddr.Of(r, a.TrustedProxies), route: unmatched}
 		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), exchangeKey{}, x), requestTimeout)
 		defer cancel()
 		x.request = r.WithContext(ctx)
@@ -84,11 +88,27 @@ func (a *API) finish(x *exchange, rec *recorder) {
 		panic(p)
 	}
 	took := a.Clock().Sub(x.start)
+	a.noteSpan(x)
 	a.logError(x, rec.status)
 	a.Observer.ObserveRequest(x.route, knownMethod(x.request.Method), rec.status, took)
 	a.Logger.LogAttrs(x.ctx(), slog.LevelInfo, "request",
 		slog.String("request_id", x.id), slog.String("method", knownMethod(x.request.Method)), slog.String("route", x.route),
 		slog.Int("status", rec.status), slog.Int64("bytes", rec.written), slog.Duration("took", took), slog.String("client", x.clientIP.String()))
+}
+
+// noteSpan tells the request's span, if there is one, what it was and whose key asked.
+func (a *API) noteSpan(x *exchange) {
+	if !telemetry.Recording(x.ctx()) {
+		return
+	}
+	var route, key, workspace string
+	if x.route != unmatched {
+		route = x.route
+	}
+	if x.principal != nil && x.principal.Key != nil {
+		key, workspace = x.principal.Key.ID.String(), x.principal.Key.WorkspaceID.String()
+	}
+	telemetry.Routed(x.ctx(), knownMethod(x.request.Method), route, key, workspace)
 }
 
 // knownMethod bounds what a client can put into a log line or a label.

@@ -13,7 +13,7 @@ import (
 
 // NewLogger makes a logger that writes one line per record to w, as json or text,
 // from level (debug, info, warn or error) up. Durations are seconds in json, and as
-// Go prints them in text.
+// Go prints them in text. A record of a request that is traced has trace_id and span_id.
 func NewLogger(w io.Writer, format, level string) (*slog.Logger, error) {
 	var least slog.Level
 	if err := least.UnmarshalText([]byte(level)); err != nil {
@@ -22,9 +22,9 @@ func NewLogger(w io.Writer, format, level string) (*slog.Logger, error) {
 	clean := redactor{w}
 	switch format {
 	case "json":
-		return slog.New(slog.NewJSONHandler(clean, &slog.HandlerOptions{Level: least, ReplaceAttr: forJSON})), nil
+		return slog.New(traced{slog.NewJSONHandler(clean, &slog.HandlerOptions{Level: least, ReplaceAttr: forJSON})}), nil
 	case "text":
-		return slog.New(slog.NewTextHandler(clean, &slog.HandlerOptions{Level: least})), nil
+		return slog.New(traced{slog.NewTextHandler(clean, &slog.HandlerOptions{Level: least})}), nil
 	}
 	return nil, fmt.Errorf("unknown log format %q", format)
 }

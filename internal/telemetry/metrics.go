@@ -62,6 +62,9 @@ func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
+// Gatherer reads the metrics, for those who export them otherwise.
+func (m *Metrics) Gatherer() prometheus.Gatherer { return m.registry }
+
 // ObserveRequest counts an answered request. Route is a pattern and method a known
 // one: both become labels, so neither is what a caller sent.
 func (m *Metrics) ObserveRequest(route, method string, status int, took time.Duration) {
@@ -110,35 +113,4 @@ func (m *Metrics) CountUnknownKeys(prefixes ...string) func(prefix string) {
 		}
 		other.Inc()
 	}
-}
-
-// WatchUsageDropped shows the counter that read gives. Call it once.
-func (m *Metrics) WatchUsageDropped(read func() uint64) {
-	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
-		Name: "keypin_usage_dropped_total", Help: "Uses of keys that usage and last_used_at will not show, because too many waited to be written.",
-	}, func() float64 { return float64(read()) }))
-}
-
-// Cache says how the cache of keys fares.
-type Cache struct {
-	Keys, Missing int
-	Bytes         uint64
-	Loads, Stale  uint64
-}
-
-// WatchCache shows what read gives. Call it once.
-func (m *Metrics) WatchCache(read func() Cache) {
-	gauge := func(name, help string, value func(Cache) float64) {
-		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return value(read()) }))
-	}
-	counter := func(name, help string, value func(Cache) float64) {
-		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return value(read()) }))
-	}
-	gauge("keypin_cache_keys", "Keys in the cache.", func(c Cache) float64 { return float64(c.Keys) })
-	gauge("keypin_cache_bytes", "What the keys in the cache take, about.", func(c Cache) float64 { return float64(c.Bytes) })
-	gauge("keypin_cache_unknown", "Hashes that the cache knows to belong to no key.", func(c Cache) float64 { return float64(c.Missing) })
-	counter("keypin_cache_loads_total", "Look-ups of keys in the database, because the cache did not know or could not be trusted.",
-		func(c Cache) float64 { return float64(c.Loads) })
-	counter("keypin_cache_stale_answers_total", "Checks answered by what the cache held while the database was down; see cache.serve_stale.",
-		func(c Cache) float64 { return float64(c.Stale) })
 }

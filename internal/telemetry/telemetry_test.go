@@ -121,3 +121,49 @@ func TestTheMetricsAreServed(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatIsWatchedIsServed(t *testing.T) {
+	t.Parallel()
+	m := telemetry.NewMetrics("1.2.3")
+	reads := 0
+	m.WatchCache(func() telemetry.Cache {
+		reads++
+		return telemetry.Cache{Keys: 1, Missing: 2, Bytes: 3, Loads: 4, Stale: 5}
+	})
+	m.WatchUsageDropped(func() uint64 { return 6 })
+	m.WatchUsageWaiting(func() int { return 7 })
+	m.WatchFreshness(func() time.Duration { return 250 * time.Millisecond })
+	m.WatchNodes([]string{"scopes", "issuer_key"}, func() telemetry.Nodes {
+		return telemetry.Nodes{Seen: 3, Disagree: []string{"scopes", "x\"} 1"}, Reconnects: 8, Notifications: 9, Pings: 10}
+	})
+	m.WatchLimiter(func() telemetry.Limiter {
+		return telemetry.Limiter{Redis: 250, Local: 3, Deny: 2, Allow: 1, Calls: 11, Errors: 12, Losses: 22, Taken: 13, Spent: 14, Returned: 15, Lapsed: 16}
+	})
+	m.WatchDatabase(func() telemetry.Database {
+		return telemetry.Database{Max: 17, InUse: 18, Idle: 19, Waits: 20, Waited: 1500 * time.Millisecond, Retries: 21}
+	})
+	w := httptest.NewRecorder()
+	m.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	for _, line := range []string{
+		`keypin_cache_keys 1`, `keypin_cache_unknown 2`, `keypin_cache_bytes 3`, `keypin_cache_loads_total 4`, `keypin_cache_stale_answers_total 5`,
+		`keypin_usage_dropped_total 6`, `keypin_usage_waiting 7`, `keypin_freshness_age_seconds 0.25`,
+		`keypin_nodes_seen 3`, `keypin_nodes_disagree{setting="scopes"} 1`, `keypin_nodes_disagree{setting="issuer_key"} 0`,
+		`keypin_listener_reconnects_total 8`, `keypin_listener_notifications_total 9`, `keypin_listener_pings_total 10`,
+		`keypin_limiter_buckets{mode="redis"} 250`, `keypin_limiter_buckets{mode="local"} 3`, `keypin_limiter_buckets{mode="deny"} 2`, `keypin_limiter_buckets{mode="allow"} 1`,
+		`keypin_limiter_calls_total 11`, `keypin_limiter_errors_total 12`, `keypin_limiter_losses_total 22`,
+		`keypin_limiter_lease_units_total{state="taken"} 13`, `keypin_limiter_lease_units_total{state="spent"} 14`,
+		`keypin_limiter_lease_units_total{state="returned"} 15`, `keypin_limiter_lease_units_total{state="lapsed"} 16`,
+		`keypin_db_connections_max 17`, `keypin_db_connections{state="in_use"} 18`, `keypin_db_connections{state="idle"} 19`,
+		`keypin_db_waits_total 20`, `keypin_db_wait_seconds_total 1.5`, `keypin_db_retries_total 21`,
+	} {
+		if !strings.Contains(w.Body.String(), "\n"+line+"\n") {
+			t.Errorf("the metrics lack %q", line)
+		}
+	}
+	if strings.Contains(w.Body.String(), `x\"`) {
+		t.Error("a setting that nobody announced has become a label")
+	}
+	if reads != 1 {
+		t.Errorf("the cache was read %d times for one answer, so that its numbers need not fit together", reads)
+	}
+}

@@ -21,9 +21,9 @@ const (
 	// reads a state that is no older than its begin, so who joins may be told something
 	// that was true so long before they came; half of what the bound allows.
 	joinWithin = Bound / 2
-	// loadTimeout bounds a look-up. It goes on when the one who began it goes away,
-	// because others wait for it.
-	loadTimeout = 5 * time.Second
+	// loadTimeout bounds a look-up, which reads one row. It goes on when the one who began
+	// it goes away, because others wait for it.
+	loadTimeout = 2 * time.Second
 	// missingFor is how long it is remembered that there is no key with a hash.
 	missingFor = 5 * time.Second
 	// maxMissing bounds how many of those are remembered.
@@ -55,7 +55,11 @@ func (AlwaysFresh) AsOf(now time.Time) time.Time { return now }
 
 // CacheOptions are what a Cache is built of.
 type CacheOptions struct {
-	Source    KeySource
+	Source KeySource
+	// Proven is asked in place of Source while the cache is not fresh, and proves that
+	// what it read was the truth then: a database that was replaced by another, which
+	// takes changes already, may still answer reads. nil = Source does.
+	Proven    KeySource
 	Freshness Freshness
 	Clock     keypin.Clock
 	// MaxBytes bounds what the keys take in memory, about.
@@ -90,6 +94,8 @@ type flight struct {
 	done  chan struct{}
 	key   *Key // nil = there is none
 	err   error
+	// proven says that Proven is asked.
+	proven bool
 	// outdated is set when a change is made while the look-up is under way: what it
 	// finds is told to those who wait already, and not remembered. Under flights.mu.
 	outdated bool
@@ -97,6 +103,9 @@ type flight struct {
 
 // NewCache makes an empty Cache.
 func NewCache(options CacheOptions) (*Cache, error) {
+	if options.Proven == nil {
+		options.Proven = options.Source
+	}
 	c := &Cache{options: options}
 	var err error
 	c.found, err = otter.New(&otter.Options[keypin.KeyHash, *Key]{
@@ -132,9 +141,12 @@ func (c *Cache) Find(ctx context.Context, hash keypin.KeyHash) (Found, error) {
 	return c.ask(ctx, hash, now)
 }
 
+// age is how long before now the cache was fresh last.
+func (c *Cache) age(now time.Time) time.Duration { return now.Sub(c.options.Freshness.AsOf(now)) }
+
 // known is what is remembered and may be believed at now.
 func (c *Cache) known(hash keypin.KeyHash, now time.Time) (Found, bool) {
-	if now.Sub(c.options.Freshness.AsOf(now)) >= Bound {
+	if c.age(now) >= Bound {
 		return Found{}, false
 	}
 	if key, ok := c.found.GetIfPresent(hash); ok {
@@ -151,7 +163,7 @@ func (c *Cache) ask(ctx context.Context, hash keypin.KeyHash, now time.Time) (Fo
 	if err == nil {
 		return Found{Key: key, At: c.options.Clock()}, nil
 	}
-	if age := now.Sub(c.options.Freshness.AsOf(now)); age >= Bound && age-Bound < c.options.ServeStale {
+	if age := c.age(now); age >= Bound && age-Bound < c.options.ServeStale {
 		if key, ok := c.found.GetIfPresent(hash); ok {
 			c.stale.Add(1)
 			return Found{Key: key, At: now, Stale: age}, nil
@@ -162,14 +174,15 @@ func (c *Cache) ask(ctx context.Context, hash keypin.KeyHash, now time.Time) (Fo
 
 // load asks the source, or joins who asks it.
 func (c *Cache) load(ctx context.Context, hash keypin.KeyHash, now time.Time) (*Key, error) {
+	doubtful := c.age(now) >= Bound
 	s := c.shard(hash)
 	s.mu.Lock()
 	f := s.byHash[hash]
-	if f == nil || now.Sub(f.began) >= joinWithin {
+	if f == nil || now.Sub(f.began) >= joinWithin || doubtful && !f.proven {
 		if f != nil {
 			f.outdated = true // nobody would tell it of changes any more
 		}
-		f = &flight{began: now, done: make(chan struct{})}
+		f = &flight{began: now, done: make(chan struct{}), proven: doubtful}
 		s.byHash[hash] = f
 		s.mu.Unlock()
 		c.fly(ctx, s, hash, f)
@@ -201,7 +214,11 @@ func (c *Cache) fly(ctx context.Context, s *flights, hash keypin.KeyHash, f *fli
 	c.loads.Add(1)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadTimeout)
 	defer cancel()
-	row, err := c.options.Source.KeyByHash(ctx, hash)
+	source := c.options.Source
+	if f.proven {
+		source = c.options.Proven
+	}
+	row, err := source.KeyByHash(ctx, hash)
 	switch {
 	case keypin.CodeOf(err) == keypin.CodeNotFound:
 		f.err = nil

@@ -323,6 +323,36 @@ func TestACacheThatCannotBeTrustedAsks(t *testing.T) {
 	}
 }
 
+func TestWhileTheCacheCannotBeTrustedTheSourceHasToProveWhatItSays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		replaced := &slowSource{name: "old", let: make(chan struct{})} // a database that lost its office, and answers reads
+		truth, freshness := &slowSource{name: "new"}, &tracker{}
+		c := newCache(t, verify.CacheOptions{Source: replaced, Proven: truth, Freshness: freshness, Clock: time.Now})
+		fresh := time.Now()
+		freshness.asOf.Store(&fresh)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if got := name(t, c, hashNumber(1)); got != "old" {
+				t.Errorf("while the cache was fresh, %q was found", got)
+			}
+		})
+		synctest.Wait()
+		outdated := fresh.Add(-verify.Bound)
+		freshness.asOf.Store(&outdated)
+		if got := name(t, c, hashNumber(1)); got != "new" {
+			t.Errorf("beside a look-up that proves nothing, %q is found", got)
+		}
+		close(replaced.let)
+		wg.Wait()
+		if got := name(t, c, hashNumber(1)); got != "new" {
+			t.Errorf("after it, %q is found", got)
+		}
+		if replaced.count() != 1 || truth.count() != 2 {
+			t.Errorf("asked %d and %d times", replaced.count(), truth.count())
+		}
+	})
+}
+
 func TestWithoutADatabaseNothingIsGuessedUnlessTheOperatorAllowsIt(t *testing.T) {
 	broken := errors.New("the database is away")
 	for _, c := range []struct {

@@ -11,7 +11,8 @@
 // Keys come out of a Cache. A change is told to it after its commit and before its
 // answer, and what was being looked up meanwhile is not remembered, so a check that
 // begins after the answer sees the change. A Freshness says as of when the Cache knows
-// all changes; more than Bound behind, the database is asked for every check. A Feed
+// all changes; more than Bound behind, the database is asked for every check, and has to
+// prove that it still is the one that takes the changes. A Feed
 // tells the same changes to caches in other processes. Usage counts what was decided.
 //
 // What happens on failure: when the database or the limiter cannot answer, Verify

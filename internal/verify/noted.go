@@ -1,14 +1,24 @@
 package verify
 
 import (
+	"context"
 	"strings"
 	"time"
+
+	"github.com/keypin/keypin/internal/telemetry"
 )
 
 // noted tells those who count what was decided at that time, and gives the outcome
 // back. Who only looks at the limit uses nothing; and who takes admissions to spend
 // them later (Hold) reports when they are used.
-func (s *Service) noted(request *Request, outcome Outcome, at time.Time) Outcome {
+func (s *Service) noted(ctx context.Context, request *Request, outcome Outcome, at time.Time) Outcome {
+	if telemetry.Recording(ctx) {
+		var key, workspace string
+		if outcome.Key != nil {
+			key, workspace = outcome.Key.ID.String(), outcome.Key.WorkspaceID.String()
+		}
+		telemetry.Checked(ctx, string(outcome.Code), key, workspace)
+	}
 	switch key := outcome.Key; {
 	case key == nil:
 		if s.options.Unknown != nil {

@@ -51,7 +51,7 @@ func (s *Service) Verify(ctx context.Context, request *Request) (Outcome, error)
 	hash, ok := token.Hash(request.Secret.Reveal())
 	if !ok {
 		f.malformed = true
-		return s.noted(request, decide(&f), f.now), nil
+		return s.noted(ctx, request, decide(&f), f.now), nil
 	}
 	if request.At.IsZero() {
 		request.At = s.options.Keys.options.Clock()
@@ -62,7 +62,7 @@ func (s *Service) Verify(ctx context.Context, request *Request) (Outcome, error)
 	case known: // by its whole plaintext, so its checksum fits
 	case !token.ChecksumFits(request.Secret.Reveal()):
 		f.malformed = true
-		return s.noted(request, decide(&f), f.now), nil
+		return s.noted(ctx, request, decide(&f), f.now), nil
 	default:
 		if found, err = s.options.Keys.ask(ctx, hash, request.At); err != nil {
 			return Outcome{}, unavailable(err)
@@ -80,7 +80,7 @@ func (s *Service) Verify(ctx context.Context, request *Request) (Outcome, error)
 		outcome = decide(&f)
 	}
 	outcome.Stale, outcome.Hash = found.Stale, hash
-	return s.noted(request, outcome, f.now), nil
+	return s.noted(ctx, request, outcome, f.now), nil
 }
 
 // limitOf is the limit that a key that is valid so far has still to pass; 0 = none.

@@ -110,6 +110,9 @@ func NewUsage(store Transactor, clock keypin.Clock, logger *slog.Logger) *Usage 
 // Dropped counts the uses dropped so far because too many entries waited.
 func (u *Usage) Dropped() uint64 { return u.dropped.Load() }
 
+// Waiting is how many minutes of keys wait to be stored.
+func (u *Usage) Waiting() int { return int(u.held.Load()) }
+
 // Note counts the use. It never waits for the store. While 65,536 others wait to be
 // stored, a use of a key that was not used in this minute yet is dropped and counted.
 func (u *Usage) Note(use Use) {

@@ -123,7 +123,7 @@ func (p *Postgres) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }() // the server has its own
 	// The server outlives the context of who starts it: Stop ends it.
 	p.cmd = p.command(context.WithoutCancel(ctx), "postgres", append([]string{"-D", p.data(), "-p", fmt.Sprint(p.Port)}, p.settings...)...)
 	p.cmd.Stdout, p.cmd.Stderr = log, log

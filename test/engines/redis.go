@@ -70,7 +70,7 @@ func (r *Redis) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }() // the server has its own
 	args := []string{r.config()}
 	if len(r.options.Sentinel) > 0 {
 		args = append(args, "--sentinel")

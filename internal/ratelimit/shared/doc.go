@@ -1,0 +1,2 @@
+// Package shared keeps the strict limit over many nodes, with Redis.
+package shared

@@ -1,0 +1,2 @@
+-- name: Replica :one
+SELECT pg_is_in_recovery();

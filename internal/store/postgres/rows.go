@@ -1,0 +1,255 @@
+package postgres
+
+import (
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/keypin/keypin/internal/keypin"
+	"github.com/keypin/keypin/internal/store/postgres/column"
+	"github.com/keypin/keypin/internal/store/postgres/db"
+)
+
+func keyOf(row db.APIKey) keypin.APIKey {
+	return keypin.APIKey{
+		ID:          keypin.ID(row.ID),
+		WorkspaceID: keypin.ID(row.WorkspaceID),
+		ChainID:     keypin.ID(row.ChainID),
+		CreatedBy:   (*keypin.ID)(row.CreatedBy),
+		Name:        row.Name,
+		Type:        row.KeyType,
+		Prefix:      row.Prefix,
+		Suffix:      row.Suffix,
+		Hash:        keypin.KeyHash(row.Hash),
+		Scopes:      row.Scopes,
+		Active:      row.Active,
+		RevokeAt:    (*time.Time)(row.RevokeAt),
+		ExpiresAt:   (*time.Time)(row.ExpiresAt),
+		RateLimit:   row.RateLimit,
+		AllowedIPs:  row.AllowedIPs,
+		Metadata:    row.Metadata,
+		RotatedFrom: (*keypin.ID)(row.RotatedFrom),
+		RotatedTo:   (*keypin.ID)(row.RotatedTo),
+		LastUsedAt:  (*time.Time)(row.LastUsedAt),
+		CreatedAt:   time.Time(row.CreatedAt),
+		UpdatedAt:   time.Time(row.UpdatedAt),
+		Version:     row.Version,
+	}
+}
+
+// lapsesAt is the instant from which the key is usable no more; nil when there is
+// none, of a suspended key, and of one that is revoked at any instant.
+func lapsesAt(key *keypin.APIKey) *column.Time {
+	earliest := key.ExpiresAt
+	if earliest == nil || key.RevokeAt != nil && key.RevokeAt.Before(*earliest) {
+		earliest = key.RevokeAt
+	}
+	if !key.Active || key.RevokeAt != nil && !key.RevokeAt.After(key.UpdatedAt) {
+		earliest = nil
+	}
+	return (*column.Time)(earliest)
+}
+
+// ended reports whether the key was not usable when it was changed last.
+func ended(key *keypin.APIKey) bool { return key.State(key.UpdatedAt) != keypin.KeyUsable }
+
+// keyOfWorkspace revokes the key of a deleted workspace, as if the deletion had been a
+// change of the key: so that it is revoked whatever a clock says.
+func keyOfWorkspace(row db.KeyByHashRow) keypin.APIKey {
+	key := keyOf(row.APIKey)
+	deleted := (*time.Time)(row.WorkspaceDeletedAt)
+	if deleted == nil {
+		return key
+	}
+	key.Active = false
+	if key.RevokeAt == nil || key.RevokeAt.After(*deleted) {
+		key.RevokeAt = deleted
+	}
+	if key.UpdatedAt.Before(*key.RevokeAt) {
+		key.UpdatedAt = *key.RevokeAt
+	}
+	return key
+}
+
+func insertKeyParams(key *keypin.APIKey) db.InsertKeyParams {
+	return db.InsertKeyParams{
+		ID:          column.ID(key.ID),
+		WorkspaceID: column.ID(key.WorkspaceID),
+		ChainID:     column.ID(key.ChainID),
+		CreatedBy:   (*column.ID)(key.CreatedBy),
+		Name:        key.Name,
+		KeyType:     key.Type,
+		Prefix:      key.Prefix,
+		Suffix:      key.Suffix,
+		Hash:        column.Hash(key.Hash),
+		Scopes:      list[column.Scopes](key.Scopes),
+		Active:      key.Active,
+		RevokeAt:    (*column.Time)(key.RevokeAt),
+		ExpiresAt:   (*column.Time)(key.ExpiresAt),
+		RateLimit:   key.RateLimit,
+		AllowedIPs:  list[column.Prefixes](key.AllowedIPs),
+		Metadata:    object(key.Metadata),
+		RotatedFrom: (*column.ID)(key.RotatedFrom),
+		RotatedTo:   (*column.ID)(key.RotatedTo),
+		LastUsedAt:  (*column.Time)(key.LastUsedAt),
+		CreatedAt:   column.Time(key.CreatedAt),
+		UpdatedAt:   column.Time(key.UpdatedAt),
+		Version:     key.Version,
+		LapsesAt:    lapsesAt(key),
+		Ended:       ended(key),
+	}
+}
+
+func updateKeyParams(key *keypin.APIKey) db.UpdateKeyParams {
+	return db.UpdateKeyParams{
+		Name:        key.Name,
+		Scopes:      list[column.Scopes](key.Scopes),
+		Active:      key.Active,
+		RevokeAt:    (*column.Time)(key.RevokeAt),
+		ExpiresAt:   (*column.Time)(key.ExpiresAt),
+		RateLimit:   key.RateLimit,
+		AllowedIPs:  list[column.Prefixes](key.AllowedIPs),
+		Metadata:    object(key.Metadata),
+		RotatedFrom: (*column.ID)(key.RotatedFrom),
+		RotatedTo:   (*column.ID)(key.RotatedTo),
+		UpdatedAt:   column.Time(key.UpdatedAt),
+		Version:     key.Version,
+		LapsesAt:    lapsesAt(key),
+		Ended:       ended(key),
+		WorkspaceID: column.ID(key.WorkspaceID),
+		ID:          column.ID(key.ID),
+	}
+}
+
+func userOf(row db.User) keypin.User {
+	return keypin.User{
+		ID:        keypin.ID(row.ID),
+		Issuer:    row.Issuer,
+		Subject:   row.Subject,
+		Email:     row.Email,
+		FirstName: row.FirstName,
+		LastName:  row.LastName,
+		ImageURL:  row.ImageURL,
+		CreatedAt: time.Time(row.CreatedAt),
+	}
+}
+
+func workspaceOf(row db.Workspace) keypin.Workspace {
+	return keypin.Workspace{
+		ID:         keypin.ID(row.ID),
+		Name:       row.Name,
+		Slug:       row.Slug,
+		ColorIdx:   row.ColorIdx,
+		CreatedBy:  keypin.ID(row.CreatedBy),
+		PersonalOf: (*keypin.ID)(row.PersonalOf),
+		OrgIssuer:  row.OrgIssuer,
+		OrgID:      row.OrgID,
+		Settings:   keypin.Settings{DefaultLanguage: row.DefaultLanguage, Theme: row.Theme},
+		CreatedAt:  time.Time(row.CreatedAt),
+		UpdatedAt:  time.Time(row.UpdatedAt),
+		DeletedAt:  (*time.Time)(row.DeletedAt),
+	}
+}
+
+func memberOf(row db.Member) keypin.Member {
+	return keypin.Member{
+		ID:           keypin.ID(row.ID),
+		WorkspaceID:  keypin.ID(row.WorkspaceID),
+		UserID:       keypin.ID(row.UserID),
+		Role:         row.Role,
+		Source:       row.Source,
+		IssuerRole:   row.IssuerRole,
+		IssuerToldAt: (*time.Time)(row.IssuerToldAt),
+		LastActiveAt: (*time.Time)(row.LastActiveAt),
+		CreatedAt:    time.Time(row.CreatedAt),
+		RemovedAt:    (*time.Time)(row.RemovedAt),
+	}
+}
+
+func profiledMemberOf(row db.MemberByIDRow) keypin.Member {
+	member := memberOf(row.Member)
+	member.Email, member.FirstName, member.LastName, member.ImageURL = row.User.Email, row.User.FirstName, row.User.LastName, row.User.ImageURL
+	return member
+}
+
+func listedMemberOf(row db.MembersRow) keypin.Member { return profiledMemberOf(db.MemberByIDRow(row)) }
+
+func inviteOf(row db.Invite) keypin.Invite {
+	return keypin.Invite{
+		ID:          keypin.ID(row.ID),
+		WorkspaceID: keypin.ID(row.WorkspaceID),
+		Email:       row.Email,
+		Role:        row.Role,
+		TokenHash:   row.TokenHash,
+		InvitedBy:   keypin.ID(row.InvitedBy),
+		CreatedAt:   time.Time(row.CreatedAt),
+		ExpiresAt:   time.Time(row.ExpiresAt),
+		AcceptedAt:  (*time.Time)(row.AcceptedAt),
+		RevokedAt:   (*time.Time)(row.RevokedAt),
+	}
+}
+
+func auditEntryOf(row db.AuditEntry) keypin.AuditEntry {
+	return keypin.AuditEntry{
+		ID:          keypin.ID(row.ID),
+		WorkspaceID: keypin.ID(row.WorkspaceID),
+		At:          time.Time(row.At),
+		ActorKind:   row.ActorKind,
+		ActorUserID: keypin.ID(row.ActorUserID),
+		ActorKeyID:  (*keypin.ID)(row.ActorKeyID),
+		Action:      row.Action,
+		TargetKind:  row.TargetKind,
+		TargetID:    keypin.ID(row.TargetID),
+		Origin:      keypin.Origin{RequestID: row.RequestID, IP: netip.Addr(row.IP), UserAgent: row.UserAgent},
+		Before:      bytesOf(row.Before),
+		After:       bytesOf(row.After),
+	}
+}
+
+func idempotentAnswerOf(row db.IdempotentAnswer) keypin.IdempotentAnswer {
+	return keypin.IdempotentAnswer{
+		Caller:      keypin.ID(row.Caller),
+		KeyHash:     row.KeyHash,
+		RequestHash: row.RequestHash,
+		Sealed:      row.Sealed,
+		CreatedAt:   time.Time(row.CreatedAt),
+		ExpiresAt:   time.Time(row.ExpiresAt),
+	}
+}
+
+// list is s, and never nil: that would be stored as NULL.
+func list[L ~[]E, E any](s []E) L {
+	if s == nil {
+		return L{}
+	}
+	return s
+}
+
+// object is m, and never nil.
+func object(m map[string]string) column.Metadata {
+	if m == nil {
+		return column.Metadata{}
+	}
+	return m
+}
+
+// textual replaces what PostgreSQL cannot store as text: U+0000, and bytes that are not
+// UTF-8. It is for what nothing is looked up by.
+func textual(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+}
+
+func bytesOf(text *string) []byte {
+	if text == nil {
+		return nil
+	}
+	return []byte(*text)
+}
+
+func textOf(b []byte) *string {
+	if b == nil {
+		return nil
+	}
+	text := string(b)
+	return &text
+}
