@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"syscall"
 	"time"
 
@@ -193,21 +194,30 @@ func (w *world) redisKinds() []kind {
 	}
 }
 
-// schedule draws the faults of a run, some of them two at a time. The long form has one
-// of every kind, the short one of every family: another seed, other kinds.
+// perFamily is how many kinds of every family the short form has.
+const perFamily = 2
+
+// schedule draws the faults of a run, some of them two at a time. The long form has all
+// kinds, the short one some of every family: another seed, other kinds.
 func (w *world) schedule(r *rand.Rand, long bool) [][]fault {
 	families := w.families()
 	var steps [][]fault
 	for _, kinds := range families {
+		r.Shuffle(len(kinds), func(i, j int) { kinds[i], kinds[j] = kinds[j], kinds[i] })
 		if !long {
-			kinds = []kind{kinds[r.IntN(len(kinds))]}
+			kinds = kinds[:perFamily]
 		}
 		for _, k := range kinds {
 			steps = append(steps, []fault{k(r)})
 		}
 	}
 	r.Shuffle(len(steps), func(i, j int) { steps[i], steps[j] = steps[j], steps[i] })
-	if !long {
+	if w.mode == check.Deny {
+		// Each loss ends all admissions for a minute, so that what comes before is all
+		// that shows the limit.
+		slices.SortStableFunc(steps, func(a, b []fault) int { return limiterLast(a[0]) - limiterLast(b[0]) })
+	}
+	if !long || w.mode == check.Deny {
 		return steps
 	}
 	// A second fault in every fourth step. Two of one family could undo one another.
@@ -223,6 +233,13 @@ func (w *world) schedule(r *rand.Rand, long bool) [][]fault {
 		}
 	}
 	return steps
+}
+
+func limiterLast(f fault) int {
+	if f.hits.Limiter {
+		return 1
+	}
+	return 0
 }
 
 func family(f fault) string {

@@ -30,7 +30,7 @@ func command(ctx context.Context, out io.Writer) error {
 	flag.StringVar(&o.program, "program", "bin/keypin", "the `FILE` to run")
 	flag.StringVar(&o.file, "log", "", "the `FILE` of the log (default one in the folder for temporary files)")
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "what is drawn: a `NUMBER`, which a run prints")
-	short := flag.Bool("short", false, "one fault of every family only")
+	short := flag.Bool("short", false, "two faults of every family only")
 	mode := flag.String("mode", string(check.Local), "what nodes do about limits without Redis: `local`, deny or allow")
 	judge := flag.String("judge", "", "judge the log in this `FILE` again, and run nothing")
 	flag.Parse()

@@ -27,14 +27,14 @@ const (
 func (w *world) recover(ctx context.Context, ended time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, recoveryPatience)
 	defer cancel()
-	asks := map[string]func(context.Context, *clients) bool{check.Verifies: w.verifies, check.Creates: w.creates, check.Fresh: w.fresh}
+	asks := map[string]func(context.Context, *clients) bool{check.Verifies: w.verifies, check.Creates: w.creates, check.Fresh: w.fresh, check.Limits: w.limits}
 	var mu sync.Mutex
 	took := map[string]time.Duration{}
 	var running sync.WaitGroup
 	for _, c := range w.clients {
-		for what, ask := range asks {
+		for _, what := range w.needs {
 			running.Go(func() {
-				at := w.recovered(ctx, c, what, ask)
+				at := w.recovered(ctx, c, what, asks[what])
 				mu.Lock()
 				took[what] = max(took[what], at-ended)
 				mu.Unlock()
@@ -96,6 +96,12 @@ func (w *world) fresh(ctx context.Context, c *clients) bool {
 	return a.status == http.StatusOK && ok && age < 1
 }
 
+// limits reports whether the node decides about a key with a limit.
+func (w *world) limits(ctx context.Context, c *clients) bool {
+	a := c.check(ctx, door{"verify", (*clients).verify}, w.limited)
+	return a.code == "valid" || a.code == "rate_limited"
+}
+
 // figure reads a value out of the metrics.
 func figure(metrics []byte, name string) (float64, bool) {
 	for lines := bufio.NewScanner(bytes.NewReader(metrics)); lines.Scan(); {
@@ -137,7 +143,7 @@ func (w *world) finish(ctx context.Context) {
 func (w *world) view(ctx context.Context, c *clients, id string) {
 	e := check.Entry{Kind: check.Final, Node: c.node, Door: "manage", Key: id, Begin: w.record.now()}
 	a := c.send(ctx, http.MethodGet, c.at.URL()+keysPath+"/"+id, c.token, "")
-	e.End = w.record.now()
+	e.End = w.record.now() // what follows is asked later, of a state that does not change any more
 	var k key
 	if a.status == http.StatusOK && decode(a, &k) == nil {
 		seen := k.state()

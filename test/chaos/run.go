@@ -35,8 +35,9 @@ type world struct {
 	pool    *pool
 	clients []*clients
 	owners  []*owner
-	good    target // a key that nobody changes
-	needs   []string
+	good    target   // a key that nobody changes
+	limited target   // and one with a limit
+	needs   []string // what every node recovers
 }
 
 const owners = 6
@@ -48,6 +49,9 @@ func (w *world) draws(part uint64) *rand.Rand { return rand.New(rand.NewPCG(w.se
 // run makes a run, and gives its log and what was wrong with it.
 func run(ctx context.Context, o options) (entries []check.Entry, found []check.Violation, err error) {
 	w := &world{options: o, links: newLinks(), needs: []string{check.Verifies, check.Creates, check.Fresh}}
+	if o.mode != check.Deny { // there limits are unknown for a minute after a loss
+		w.needs = append(w.needs, check.Limits)
+	}
 	defer w.links.close()
 	if w.record, err = newRecord(o.file); err != nil {
 		return nil, nil, err
@@ -97,15 +101,15 @@ func (w *world) prepare(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	good := w.owners[0].create(ctx, 0)
-	for i, limit := range []int{6, 60} { // thirds of them are whole
+	good, limited := w.owners[0].create(ctx, 0), w.owners[0].create(ctx, 30)
+	for i, limit := range []int{6, 60} { // a third of each is whole
 		k := w.owners[i].create(ctx, limit)
-		if k == nil || good == nil {
+		if k == nil || good == nil || limited == nil {
 			return errors.New("a key could not be made before the run")
 		}
 		w.owners[i].keys = append(w.owners[i].keys, k)
 	}
-	w.good = target{id: good.id, secret: good.secret}
+	w.good, w.limited = target{id: good.id, secret: good.secret}, target{id: limited.id, secret: limited.secret}
 	return nil
 }
 
@@ -121,6 +125,9 @@ func (w *world) play(ctx context.Context) error {
 		running.Go(func() { o.run(loaded) })
 	}
 	pause(ctx, time.Second)
+	if w.mode == check.Deny { // a Redis that is new counts as one that has lost what it knew
+		pause(ctx, 65*time.Second)
+	}
 	err := w.breakThings(ctx)
 	pause(ctx, 1500*time.Millisecond)
 	stop()

@@ -165,9 +165,9 @@ func (j *judge) recovered(f *Entry, node int, what string) {
 }
 
 // calm reports whether nothing was broken from 5 s before the entry until it was
-// answered. In deny mode limits are refused for longer.
+// answered. In deny mode keys with a limit are refused for longer.
 func (j *judge) calm(e *Entry) bool {
-	if h := j.keys[e.Key]; h != nil && h.made.Limit > 0 {
+	if h := j.keys[e.Key]; h != nil && h.made.Limit > 0 && j.setup.Mode == Deny {
 		return false
 	}
 	return !slices.ContainsFunc(j.faults, func(f Entry) bool { return f.Begin <= e.End && e.Begin <= f.End+recoveryBound })

@@ -404,6 +404,17 @@ func TestWhileNothingIsBrokenNothingFails(t *testing.T) {
 	}
 }
 
+func TestInDenyModeKeysWithALimitAreRefusedForLonger(t *testing.T) {
+	t.Parallel()
+	for mode, broken := range map[Mode][]string{Deny: nil, Local: {"recovery"}, Allow: {"recovery"}} {
+		l := begun(mode, 6, "a")
+		l.fault("redis", 2*second, 3*second, Broken{Nodes: []int{0}, Limiter: true})
+		l.check(8*second, 8*second+ms, "a", "valid")
+		l.add(Entry{Kind: Check, Key: "a", Begin: 9 * second, End: 9*second + ms, Status: 503, RetryAfter: true})
+		want(t, l.finished(100*second), broken...)
+	}
+}
+
 func TestALogIsReadAsItWasWritten(t *testing.T) {
 	t.Parallel()
 	l := begun(Local, 6, "a", "b")

@@ -36,6 +36,7 @@ const (
 	Verifies = "verify" // a good key is valid
 	Creates  = "create" // a key can be made
 	Fresh    = "fresh"  // it trusts what it remembers
+	Limits   = "limits" // a key with a limit is judged by it
 )
 
 // Entry is one line of the log. Which fields say something depends on its kind.
