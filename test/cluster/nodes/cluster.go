@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/keypin/keypin/test/engines"
@@ -88,7 +89,7 @@ func (c *Cluster) startNodes(ctx context.Context, options Options) error {
 		if err != nil {
 			return err
 		}
-		n.Env = append(reach, options.Env...)
+		n.Env = slices.Concat(reach, options.Env)
 		if err := os.MkdirAll(n.Dir, 0o700); err != nil {
 			return err
 		}

@@ -105,7 +105,7 @@ func (n *Nginx) start(ctx context.Context) error {
 		}
 	}
 	// It outlives the context of who starts it: Stop ends it.
-	n.command = exec.CommandContext(context.WithoutCancel(ctx), program, "-e", "error.log", "-p", n.dir, "-c", "nginx.conf") //nolint:gosec // the folder is ours
+	n.command = exec.CommandContext(context.WithoutCancel(ctx), program, "-e", "error.log", "-p", n.dir, "-c", "nginx.conf")
 	n.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
 	if err := n.command.Start(); err != nil {
 		return err

@@ -57,7 +57,7 @@ func (n *Node) Start(ctx context.Context) error {
 	defer func() { _ = log.Close() }() // the program has its own handle
 	// The node outlives the context of who starts it: Stop ends it. Should this process
 	// die first, it ends too.
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), n.Program, "serve", "--listen", n.Listen, "--data-listen", n.Data, "--data-dir", n.Dir) //nolint:gosec // the program is ours
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), n.Program, "serve", "--listen", n.Listen, "--data-listen", n.Data, "--data-dir", n.Dir)
 	cmd.Env, cmd.Stderr = n.environment(), log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
 	if err := cmd.Start(); err != nil {
@@ -175,7 +175,7 @@ func (n *Node) end(signal syscall.Signal) error {
 
 // Token mints a session token of the local issuer, which the nodes share.
 func (n *Node) Token(ctx context.Context, user string, ttl time.Duration) (string, error) {
-	cmd := exec.CommandContext(ctx, n.Program, "token", "--data-dir", n.Dir, "--user", user, "--ttl", ttl.String()) //nolint:gosec // the program is ours
+	cmd := exec.CommandContext(ctx, n.Program, "token", "--data-dir", n.Dir, "--user", user, "--ttl", ttl.String())
 	cmd.Env = n.environment()
 	out, err := cmd.Output()
 	if err != nil {
