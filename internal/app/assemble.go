@@ -145,8 +145,11 @@ func (a *App) openSessions(ctx context.Context, open *closers) (*authn.Verifier,
 }
 
 // startUsage starts writing down how keys are used. Closing it writes what is left, so
-// it is closed before the store.
+// it is closed before the store. Where nothing can be written, nothing is noted: nil.
 func (a *App) startUsage(store keypin.Store, open *closers) *verify.Usage {
+	if a.config.ReadOnly {
+		return nil
+	}
 	usage := verify.NewUsage(store, a.options.Clock, a.options.Logger)
 	a.metrics.WatchUsageDropped(usage.Dropped)
 	a.metrics.WatchUsageWaiting(usage.Waiting)
