@@ -25,7 +25,7 @@ of both. The service on SQLite may run meanwhile. What is equal already is not
 written again: a copy that was broken off goes on where it stopped, and another one
 brings only what has changed since.
 
-To move with less than a minute in which nothing can be changed: copy; restart the
+To move with a short time in which nothing can be changed: copy; restart the
 service with KEYPIN_READ_ONLY=true; copy once more; start the nodes on PostgreSQL.
 
 Progress goes to standard error. At the end each table is printed with its number of

@@ -178,8 +178,11 @@ func (o *owner) rotate(ctx context.Context, i int) {
 
 // made lets a new key be checked, and remembers its plaintext for the end.
 func (o *owner) made(k *owned) {
-	if k == nil {
-		return
+	switch {
+	case k == nil:
+	case k.limit > 0:
+		o.pool.addLimited(target{id: k.id, secret: k.secret}, k.chain)
+	default:
+		o.pool.add(target{id: k.id, secret: k.secret})
 	}
-	o.pool.add(target{id: k.id, secret: k.secret}, k.limit > 0)
 }

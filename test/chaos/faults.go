@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -201,6 +202,9 @@ const perFamily = 2
 // kinds, the short one some of every family: another seed, other kinds.
 func (w *world) schedule(r *rand.Rand, long bool) [][]fault {
 	families := w.families()
+	if w.only != "" {
+		return w.chosen(r, families)
+	}
 	var steps [][]fault
 	for _, kinds := range families {
 		r.Shuffle(len(kinds), func(i, j int) { kinds[i], kinds[j] = kinds[j], kinds[i] })
@@ -230,6 +234,17 @@ func (w *world) schedule(r *rand.Rand, long bool) [][]fault {
 				steps[i] = append(steps[i], f)
 				break
 			}
+		}
+	}
+	return steps
+}
+
+// chosen are faults of the kinds whose names hold the text that was asked for.
+func (w *world) chosen(r *rand.Rand, families [][]kind) (steps [][]fault) {
+	const most, draws = 12, 10_000
+	for range draws {
+		if f := pick(r, pick(r, families))(r); len(steps) < most && strings.Contains(f.hits.Name, w.only) {
+			steps = append(steps, []fault{f})
 		}
 	}
 	return steps

@@ -32,16 +32,21 @@ func command(ctx context.Context, out io.Writer) error {
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "what is drawn: a `NUMBER`, which a run prints")
 	short := flag.Bool("short", false, "two faults of every family only")
 	mode := flag.String("mode", string(check.Local), "what nodes do about limits without Redis: `local`, deny or allow")
+	flag.StringVar(&o.only, "only", "", "break only what has this `TEXT` in its name, a dozen times")
+	flag.DurationVar(&o.wait, "wait", 0, "how `LONG` to wait before the first fault (in deny mode 65s more)")
 	judge := flag.String("judge", "", "judge the log in this `FILE` again, and run nothing")
 	flag.Parse()
 	o.long, o.mode = !*short, check.Mode(*mode)
 	if *judge != "" {
 		return again(out, *judge)
 	}
+	if o.mode == check.Deny { // a Redis that is new counts as one that has lost what it knew
+		o.wait += 65 * time.Second
+	}
 	if o.file == "" {
 		o.file = filepath.Join(os.TempDir(), fmt.Sprintf("keypin-chaos-%d.jsonl", o.seed))
 	}
-	fmt.Fprintf(out, "seed %d, mode %s, log %s\n", o.seed, o.mode, o.file)
+	say(out, "seed %d, mode %s, log %s\n", o.seed, o.mode, o.file)
 	entries, found, err := run(ctx, o)
 	if err != nil {
 		return fmt.Errorf("%w (seed %d)", err, o.seed)
@@ -76,7 +81,7 @@ func verdict(out io.Writer, entries []check.Entry, found []check.Violation) erro
 		return errors.Join(errViolated, err)
 	}
 	if err == nil {
-		fmt.Fprintln(out, "no violation")
+		say(out, "no violation\n")
 	}
 	return err
 }

@@ -17,8 +17,14 @@ type pool struct {
 	mu      sync.Mutex
 	secrets map[string]string // by id, of all keys there were
 	others  []target
-	limited []target // the newest of each chain with a limit, and those before
+	limited []limited
 	recent  []changed
+}
+
+// limited is the newest key of a chain with a limit.
+type limited struct {
+	target
+	chain string
 }
 
 type changed struct {
@@ -33,14 +39,24 @@ func newPool(now func() time.Duration) *pool {
 // kept bounds the keys that are checked though nothing happened to them lately.
 const kept = 60
 
-func (p *pool) add(t target, limited bool) {
+// addLimited takes the place of the key before it in its chain.
+func (p *pool) addLimited(t target, chain string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.secrets[t.id] = t.secret
-	if limited {
-		p.limited = append(p.limited, t)
-		return
+	for i := range p.limited {
+		if p.limited[i].chain == chain {
+			p.limited[i].target = t
+			return
+		}
 	}
+	p.limited = append(p.limited, limited{t, chain})
+}
+
+func (p *pool) add(t target) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.secrets[t.id] = t.secret
 	p.others = append(p.others, t)
 	if len(p.others) > kept {
 		p.others = p.others[1:]
@@ -66,7 +82,7 @@ func (p *pool) draw(r *rand.Rand) target {
 	case n < 5 && len(p.recent) > 0:
 		t = pick(r, p.recent).target
 	case n < 7 && len(p.limited) > 0:
-		t = pick(r, p.limited[max(0, len(p.limited)-4):])
+		t = pick(r, p.limited).target
 	case len(p.others) > 0:
 		t = pick(r, p.others)
 	}

@@ -46,7 +46,7 @@ func (w *world) recover(ctx context.Context, ended time.Duration) {
 	for _, what := range w.needs {
 		line += fmt.Sprintf("  %s %.2f s", what, took[what].Seconds())
 	}
-	fmt.Fprintf(w.out, "%7.2f s         as before:%s\n", w.record.now().Seconds(), line)
+	say(w.out, "%7.2f s         as before:%s\n", w.record.now().Seconds(), line)
 }
 
 // recovered asks a node until it answers as it should, and gives when it did.
@@ -81,7 +81,7 @@ func (w *world) creates(ctx context.Context, c *clients) bool {
 			a = answer{status: http.StatusInternalServerError, why: err.Error()}
 		} else {
 			e.New = &check.NewKey{Key: k.ID, Chain: k.ID, State: k.state()}
-			w.pool.add(target{id: k.ID, secret: k.Secret}, false)
+			w.pool.add(target{id: k.ID, secret: k.Secret})
 		}
 	}
 	a.enter(&e)
@@ -125,7 +125,7 @@ func (w *world) finish(ctx context.Context) {
 		}
 	}
 	ids = slices.Compact(ids)
-	fmt.Fprintf(w.out, "%7.2f s  asking every node about %d keys\n", w.record.now().Seconds(), len(ids))
+	say(w.out, "%7.2f s  asking every node about %d keys\n", w.record.now().Seconds(), len(ids))
 	var running sync.WaitGroup
 	for _, c := range w.clients {
 		for i := range finalWorkers {

@@ -23,7 +23,9 @@ type options struct {
 	long    bool
 	mode    check.Mode
 	nodes   int
-	out     io.Writer // what happens, for people
+	only    string        // faults whose names hold this; "" = all
+	wait    time.Duration // before the first fault
+	out     io.Writer     // what happens, for people
 }
 
 // world is a run.
@@ -124,10 +126,7 @@ func (w *world) play(ctx context.Context) error {
 	for _, o := range w.owners {
 		running.Go(func() { o.run(loaded) })
 	}
-	pause(ctx, time.Second)
-	if w.mode == check.Deny { // a Redis that is new counts as one that has lost what it knew
-		pause(ctx, 65*time.Second)
-	}
+	pause(ctx, time.Second+w.wait)
 	err := w.breakThings(ctx)
 	pause(ctx, 1500*time.Millisecond)
 	stop()
@@ -207,7 +206,7 @@ func (w *world) step(ctx context.Context, number string, faults []fault) (ended 
 		running.Go(func() {
 			pause(ctx, time.Duration(i)*300*time.Millisecond)
 			e := check.Entry{Kind: check.Fault, Begin: w.record.now(), Fault: &f.hits}
-			fmt.Fprintf(w.out, "%7.2f s  %s  %s (nodes %s) for %.1f s\n", e.Begin.Seconds(), number, f.hits.Name, people(f.hits.Nodes), f.hold.Seconds())
+			say(w.out, "%7.2f s  %s  %s (nodes %s) for %.1f s\n", e.Begin.Seconds(), number, f.hits.Name, people(f.hits.Nodes), f.hold.Seconds())
 			errs[i] = f.do(ctx, f.hold)
 			e.End = w.record.now()
 			entries[i] = e
@@ -251,6 +250,6 @@ func (w *world) keepLogs() error {
 		keep(n.Name, n.Log())
 	}
 	keep("postgres", w.cluster.Postgres.Log())
-	fmt.Fprintf(w.out, "the logs of nodes and PostgreSQL are kept: %s\n", filepath.Clean(w.file)+".*.log")
+	say(w.out, "the logs of nodes and PostgreSQL are kept: %s\n", filepath.Clean(w.file)+".*.log")
 	return errors.Join(errs...)
 }

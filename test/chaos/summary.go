@@ -35,7 +35,7 @@ func summarise(out io.Writer, entries []check.Entry) error {
 		}
 	}
 	codes["no answer"] = unanswered
-	fmt.Fprintf(out, "checks:  %s\nchanges: %s\nfaults:  %s\n", counts(codes), counts(changes), counts(faults))
+	say(out, "checks:  %s\nchanges: %s\nfaults:  %s\n", counts(codes), counts(changes), counts(faults))
 	var errs []error
 	for _, what := range []string{"create", "revoke", "suspend", "resume", "narrow", "widen", "rotate"} {
 		if changes[what] == 0 {
@@ -64,10 +64,10 @@ func tell(out io.Writer, found []check.Violation) {
 	told := map[string]int{}
 	for _, v := range found {
 		if told[v.Rule]++; told[v.Rule] <= most {
-			fmt.Fprintln(out, v.Excerpt())
+			say(out, "%s\n", v.Excerpt())
 		}
 	}
 	for _, rule := range slices.Sorted(maps.Keys(told)) {
-		fmt.Fprintf(out, "%d × %s\n", told[rule], rule)
+		say(out, "%d × %s\n", told[rule], rule)
 	}
 }

@@ -22,6 +22,9 @@ func main() {
 	}
 }
 
+// say tells people. Should they not hear it, the cluster is the same.
+func say(out io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(out, format, args...) }
+
 func run(ctx context.Context, out io.Writer) error {
 	program := flag.String("program", "bin/keypin", "the `FILE` to run")
 	port := flag.Int("port", 18080, "the first of the eight `PORT`s that are used; 0 = free ones")
@@ -30,30 +33,30 @@ func run(ctx context.Context, out io.Writer) error {
 	if _, err := os.Stat(*program); err != nil {
 		return fmt.Errorf("%w; run make build", err)
 	}
-	fmt.Fprintf(out, "starting PostgreSQL, Redis, %d nodes and nginx …\n", *count)
+	say(out, "starting PostgreSQL, Redis, %d nodes and nginx …\n", *count)
 	c, err := nodes.Start(ctx, nodes.Options{Program: *program, Nodes: *count, Port: *port, Nginx: true})
 	if err != nil {
 		return err
 	}
 	describe(out, c)
 	<-ctx.Done()
-	fmt.Fprintln(out, "\nstopping …")
+	say(out, "\nstopping …\n")
 	if err := c.Stop(); err != nil {
 		return err
 	}
-	fmt.Fprintln(out, "stopped; nothing is left")
+	say(out, "stopped; nothing is left\n")
 	return nil
 }
 
 // describe says where everything is, and what to try.
 func describe(out io.Writer, c *nodes.Cluster) {
 	first, last := c.Nodes[0], c.Nodes[len(c.Nodes)-1]
-	fmt.Fprintf(out, "\n  nginx     %s   data %s\n", c.Nginx.URL(), c.Nginx.DataURL())
+	say(out, "\n  nginx     %s   data %s\n", c.Nginx.URL(), c.Nginx.DataURL())
 	for _, n := range c.Nodes {
-		fmt.Fprintf(out, "  %s     %s   data %s\n", n.Name, n.URL(), n.DataURL())
+		say(out, "  %s     %s   data %s\n", n.Name, n.URL(), n.DataURL())
 	}
-	fmt.Fprintf(out, "  database  %s\n  redis     %s\n  logs      %s\n", c.Postgres.URL("keypin"), c.Redis.URL(), c.Dir)
-	fmt.Fprintf(out, `
+	say(out, "  database  %s\n  redis     %s\n  logs      %s\n", c.Postgres.URL("keypin"), c.Redis.URL(), c.Dir)
+	say(out, `
 A session token of %s, good for 12 hours:
 
   export KEYPIN_TOKEN=%s
