@@ -15,9 +15,9 @@
 //  2. COMMIT puts the notification into the server's queue and signals the processes
 //     that listen (PreCommit_Notify, SignalBackends in async.c) before it returns.
 //  3. A process that was signalled sends what is in the queue before it says that it is
-//     ready for the next query: PostgresMain calls ProcessNotifyInterrupt before
-//     ReadyForQuery, so that notifications "will be seen by the client before
-//     ReadyForQuery is". A signal that was sent is taken before the process goes on.
+//     ready for the next query: PostgresMain processes notifications that are
+//     pending before it goes idle (ProcessNotifyInterrupt, then ReadyForQuery). This is a
+//     paraphrase. A signal that was sent is taken before the process goes on.
 //  4. So when a ping that began after a COMMIT had returned comes back on the listening
 //     connection, the notification was read from that connection before. It was told to
 //     the Follower as it was read, and only then AsOf moves, to when the ping began.
@@ -38,6 +38,10 @@
 // lost, half open or slow lets no ping succeed within 800 ms, and is made anew, at most a
 // quarter of a second apart. While nothing is proven, checks ask the database, which has
 // to prove itself by a commit (postgres.Proven).
+//
+// Not covered yet: this connection may lead to the new primary while one of the store's
+// pool is made to the old one, by a URL of several hosts or a name that resolves to both.
+// The node is fresh then, and what the pool reads is old. Fence the old primary.
 //
 // Not covered: a failover to a standby that had not received every commit loses changes
 // that were answered, whatever is cached; use synchronous replication where that must not
