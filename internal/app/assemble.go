@@ -97,13 +97,13 @@ func (a *App) startExport(ctx context.Context, open *closers) error {
 }
 
 // makeCache makes the cache of keys, and the feed that caches elsewhere follow.
-func (a *App) makeCache(store keypin.Store, freshness verify.Freshness) (*verify.Cache, *verify.Feed, error) {
+func (a *App) makeCache(store keypin.Store, others *peers) (*verify.Cache, *verify.Feed, error) {
 	options := verify.CacheOptions{
-		Source: store, Freshness: freshness, Clock: a.options.Clock,
+		Source: store, Freshness: others, Clock: a.options.Clock,
 		MaxBytes: uint64(a.config.Cache.MaxBytes), ServeStale: a.config.Cache.ServeStale,
 	}
 	if a.postgres != nil {
-		options.Proven = a.postgres.Proven()
+		options.Source, options.Proven = a.postgres.Vouched(others.vouch), a.postgres.Proven()
 	}
 	cache, err := verify.NewCache(options)
 	if err != nil {
@@ -113,7 +113,7 @@ func (a *App) makeCache(store keypin.Store, freshness verify.Freshness) (*verify
 		s := cache.Stats()
 		return telemetry.Cache{Keys: s.Keys, Bytes: s.Bytes, Missing: s.Missing, Loads: s.Loads, Stale: s.Stale}
 	})
-	feed, err := verify.NewFeed(a.options.Clock, a.options.Random, freshness)
+	feed, err := verify.NewFeed(a.options.Clock, a.options.Random, others)
 	return cache, feed, err
 }
 

@@ -115,6 +115,10 @@ func (p *peers) AsOf(now time.Time) time.Time {
 	}
 }
 
+// vouch reports whether what was read from a server, by its timeline, is what this node
+// hears the changes of.
+func (p *peers) vouch(timeline string) bool { return p.node != nil && p.node.Vouches(timeline) }
+
 // count is how many nodes there are, with this one.
 func (p *peers) count() int {
 	if p.node == nil {

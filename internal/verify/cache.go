@@ -101,6 +101,12 @@ type flight struct {
 	outdated bool
 }
 
+// joinable reports whether the look-up began lately, by the clock on the wall too: it may
+// have read before the machine slept.
+func (f *flight) joinable(now time.Time) bool {
+	return max(now.Sub(f.began), now.Round(0).Sub(f.began.Round(0))) < joinWithin
+}
+
 // NewCache makes an empty Cache.
 func NewCache(options CacheOptions) (*Cache, error) {
 	if options.Proven == nil {
@@ -178,7 +184,7 @@ func (c *Cache) load(ctx context.Context, hash keypin.KeyHash, now time.Time) (*
 	s := c.shard(hash)
 	s.mu.Lock()
 	f := s.byHash[hash]
-	if f == nil || now.Sub(f.began) >= joinWithin || doubtful && !f.proven {
+	if f == nil || !f.joinable(now) || doubtful && !f.proven {
 		if f != nil {
 			f.outdated = true // nobody would tell it of changes any more
 		}

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -71,6 +72,42 @@ func TestAPrimaryThatIsCutOffFromItsStandbyAcknowledgesAndProvesNothing(t *testi
 		if err != nil {
 			t.Errorf("with the standby again: %v", err)
 		}
+	}
+}
+
+func TestAKeyThatAnotherServerWasReadFromHasToBeProven(t *testing.T) {
+	_, store, key, stall, _ := synchronous(t)
+	stall() // of the standby that takes over
+	var asked []string
+	heard := true
+	vouched := store.Vouched(func(timeline string) bool {
+		asked = append(asked, timeline)
+		return heard
+	})
+	if got, err := vouched.KeyByHash(t.Context(), key.Hash); err != nil || got.ID != key.ID {
+		t.Errorf("from the server whose changes are heard: %v, %v", got, err)
+	}
+	heard = false
+	if _, err := vouched.KeyByHash(t.Context(), key.Hash); keypin.CodeOf(err) != keypin.CodeUnavailable {
+		t.Errorf("from another one, which is cut off: %v", err)
+	}
+	if want := []string{"00000001", "00000001"}; !slices.Equal(asked, want) {
+		t.Errorf("asked about %v, want %v", asked, want)
+	}
+}
+
+func TestWhoTookOverHasAnotherTimeline(t *testing.T) {
+	primary, replica := withReplica(t)
+	store := open(t, Options{URL: keypin.NewSecret(primary.URL("keypin"))})
+	key := seeded(t, store, 1)[0]
+	awaitReplica(t, primary, replica)
+	if err := replica.Promote(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_, before, err1 := store.keyByHash(t.Context(), key.Hash)
+	_, after, err2 := open(t, Options{URL: keypin.NewSecret(replica.URL("keypin"))}).keyByHash(t.Context(), key.Hash)
+	if err1 != nil || err2 != nil || before == after || before == "" {
+		t.Errorf("%q and %q: %v, %v", before, after, err1, err2)
 	}
 }
 

@@ -66,20 +66,26 @@ func count[P any](ctx context.Context, r *reader, query func(*db.Queries, contex
 
 // KeyByHash finds a key of any workspace.
 func (r *reader) KeyByHash(ctx context.Context, hash keypin.KeyHash) (*keypin.APIKey, error) {
+	key, _, err := r.keyByHash(ctx, hash)
+	return key, err
+}
+
+// keyByHash tells also the timeline of the server that was read from.
+func (r *reader) keyByHash(ctx context.Context, hash keypin.KeyHash) (_ *keypin.APIKey, timeline string, err error) {
 	row, err := one(ctx, r, (*db.Queries).KeyByHash, column.Hash(hash), func(row db.KeyByHashRow) db.KeyByHashRow { return row })
 	switch {
 	case keypin.CodeOf(err) == keypin.CodeNotFound && r.doubts: // a replica may not have it yet
 		if doubt := r.run(ctx, refuseReplica); doubt != nil {
-			return nil, doubt
+			return nil, "", doubt
 		}
-		return nil, err
+		return nil, "", err
 	case err != nil:
-		return nil, err
-	case row.Replica:
-		return nil, unavailable(errReplica)
+		return nil, "", err
+	case row.Timeline == "":
+		return nil, "", unavailable(errReplica)
 	}
 	key := keyOfWorkspace(*row)
-	return &key, nil
+	return &key, row.Timeline, nil
 }
 
 // refuseReplica asks whether the server is a replica, which is an error.

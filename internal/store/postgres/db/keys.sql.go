@@ -174,7 +174,8 @@ func (q *Queries) Key(ctx context.Context, arg KeyParams) (APIKey, error) {
 }
 
 const keyByHash = `-- name: KeyByHash :one
-SELECT api_keys.id, api_keys.workspace_id, api_keys.chain_id, api_keys.created_by, api_keys.name, api_keys.key_type, api_keys.prefix, api_keys.suffix, api_keys.hash, api_keys.scopes, api_keys.active, api_keys.revoke_at, api_keys.expires_at, api_keys.rate_limit, api_keys.allowed_ips, api_keys.metadata, api_keys.rotated_from, api_keys.rotated_to, api_keys.last_used_at, api_keys.created_at, api_keys.updated_at, api_keys.version, api_keys.lapses_at, api_keys.ended, workspaces.deleted_at AS workspace_deleted_at, pg_is_in_recovery() AS replica
+SELECT api_keys.id, api_keys.workspace_id, api_keys.chain_id, api_keys.created_by, api_keys.name, api_keys.key_type, api_keys.prefix, api_keys.suffix, api_keys.hash, api_keys.scopes, api_keys.active, api_keys.revoke_at, api_keys.expires_at, api_keys.rate_limit, api_keys.allowed_ips, api_keys.metadata, api_keys.rotated_from, api_keys.rotated_to, api_keys.last_used_at, api_keys.created_at, api_keys.updated_at, api_keys.version, api_keys.lapses_at, api_keys.ended, workspaces.deleted_at AS workspace_deleted_at, 
+    CASE WHEN pg_is_in_recovery() THEN '' ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END::text AS timeline
 FROM api_keys JOIN workspaces ON workspaces.id = api_keys.workspace_id
 WHERE api_keys.hash = $1
 `
@@ -182,10 +183,11 @@ WHERE api_keys.hash = $1
 type KeyByHashRow struct {
 	APIKey             APIKey
 	WorkspaceDeletedAt *column.Time
-	Replica            bool
+	Timeline           string
 }
 
-// KeyByHash tells also whether the server is a replica: what it answers may be old.
+// KeyByHash tells also which server it is: by its timeline, of which a primary that took
+// over has a later one than the primary before. A replica, whose answer may be old, has "".
 func (q *Queries) KeyByHash(ctx context.Context, hash column.Hash) (KeyByHashRow, error) {
 	row := q.db.QueryRow(ctx, keyByHash, hash)
 	var i KeyByHashRow
@@ -215,7 +217,7 @@ func (q *Queries) KeyByHash(ctx context.Context, hash column.Hash) (KeyByHashRow
 		&i.APIKey.LapsesAt,
 		&i.APIKey.Ended,
 		&i.WorkspaceDeletedAt,
-		&i.Replica,
+		&i.Timeline,
 	)
 	return i, err
 }

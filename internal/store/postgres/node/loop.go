@@ -11,7 +11,7 @@ import (
 )
 
 // run keeps a session until the node is closed.
-func (n *Node) run(ctx context.Context, session Session) {
+func (n *Node) run(ctx context.Context, session *known) {
 	defer close(n.done)
 	compared := n.options.Clock()
 	for pause := firstBackoff; ; {
@@ -44,7 +44,7 @@ func (n *Node) run(ctx context.Context, session Session) {
 // connect makes a session that hears of every change from now on, and tells the
 // Follower to forget what it knew, since changes may have been missed. The order is the
 // argument: listen, then forget, then ping.
-func (n *Node) connect(ctx context.Context, dial, within time.Duration) (_ Session, err error) {
+func (n *Node) connect(ctx context.Context, dial, within time.Duration) (_ *known, err error) {
 	dialling, cancel := context.WithTimeout(ctx, dial)
 	defer cancel()
 	var broken error // what heard could not tell the Follower
@@ -56,31 +56,30 @@ func (n *Node) connect(ctx context.Context, dial, within time.Duration) (_ Sessi
 	if err != nil {
 		return nil, err
 	}
-	session = &attentive{Session: session, broken: &broken}
+	known := &known{Session: session, broken: &broken}
 	defer func() {
 		if err != nil {
-			session.Close()
+			known.Close()
 		}
 	}()
 	listening, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	server, err := session.Listen(listening)
-	if err != nil {
+	if known.timeline, err = known.Listen(listening); err != nil {
 		return nil, err
 	}
-	n.server.Store(&server)
+	n.timeline.Store(&known.timeline) // before the Follower is emptied: see Vouches
 	if err := n.empty(); err != nil {
 		return nil, err
 	}
-	if err := n.ping(ctx, session, within); err != nil {
+	if err := n.ping(ctx, known, within); err != nil {
 		return nil, err
 	}
 	n.stats.connections.Add(1)
-	return session, nil
+	return known, nil
 }
 
 // follow pings and reads notifications until the session fails or the node is closed.
-func (n *Node) follow(ctx context.Context, session Session, compared *time.Time) error {
+func (n *Node) follow(ctx context.Context, session *known, compared *time.Time) error {
 	for {
 		// A goroutine that could not run for a while pings at once: the deadline is past.
 		next, cancel := context.WithDeadline(ctx, n.due())
@@ -109,7 +108,7 @@ func (n *Node) due() time.Time {
 
 // ping pings, within the time given. AsOf moves to the ping's begin, and only when it succeeded: what was
 // answered while it was under way may not have been heard of.
-func (n *Node) ping(ctx context.Context, session Session, within time.Duration) error {
+func (n *Node) ping(ctx context.Context, session *known, within time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	began := n.options.Clock()
@@ -117,7 +116,7 @@ func (n *Node) ping(ctx context.Context, session Session, within time.Duration) 
 	if err != nil {
 		return fmt.Errorf("the ping failed: %w", err)
 	}
-	n.began.Store(&began)
+	n.last.Store(&proof{began, session.timeline})
 	n.count.Store(int64(max(nodes, 1)))
 	n.stats.pings.Add(1)
 	n.stats.connected.Store(true)
@@ -125,7 +124,7 @@ func (n *Node) ping(ctx context.Context, session Session, within time.Duration) 
 }
 
 // compareAgain looks at the settings of the nodes that live now.
-func (n *Node) compareAgain(ctx context.Context, session Session) error {
+func (n *Node) compareAgain(ctx context.Context, session *known) error {
 	ctx, cancel := context.WithTimeout(ctx, pingWithin)
 	defer cancel()
 	others, err := session.Others(ctx)
@@ -136,7 +135,7 @@ func (n *Node) compareAgain(ctx context.Context, session Session) error {
 }
 
 // leave takes the node's row away, as well as it can be done in a second.
-func (n *Node) leave(session Session) {
+func (n *Node) leave(session *known) {
 	ctx, cancel := context.WithTimeout(context.Background(), leaveWithin)
 	defer cancel()
 	if err := session.Leave(ctx); err != nil {
@@ -166,25 +165,29 @@ func (n *Node) sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// attentive fails the next call once the Follower could not be told of a change.
-type attentive struct {
+// known is a session that listens to a server whose timeline is known. Its next call
+// fails once the Follower could not be told of a change.
+type known struct {
 	Session
-	broken *error
+	timeline string
+	broken   *error
 }
 
-func (a *attentive) Ping(ctx context.Context) (int, error) {
-	nodes, err := a.Session.Ping(ctx)
+// Ping pings, and fails when the Follower does not know all.
+func (k *known) Ping(ctx context.Context) (int, error) {
+	nodes, err := k.Session.Ping(ctx)
 	if err == nil {
-		err = *a.broken
+		err = *k.broken
 	}
 	return nodes, err
 }
 
-func (a *attentive) Wait(ctx context.Context) error {
-	if err := a.Session.Wait(ctx); err != nil {
+// Wait waits, and fails when the Follower does not know all.
+func (k *known) Wait(ctx context.Context) error {
+	if err := k.Session.Wait(ctx); err != nil {
 		return err
 	}
-	return *a.broken
+	return *k.broken
 }
 
 // jitter is randomness that need not be secret.

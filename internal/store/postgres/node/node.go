@@ -68,8 +68,8 @@ type Node struct {
 	hosts   int // how many attempts reach every host of the URL
 	random  *jitter
 
-	began    atomic.Pointer[time.Time] // of the last ping that succeeded; nil = none did
-	server   atomic.Pointer[Server]    // that is listened to, or was last
+	last     atomic.Pointer[proof]  // nil = no ping succeeded yet
+	timeline atomic.Pointer[string] // of the server that is listened to, or was last
 	count    atomic.Int64
 	disagree atomic.Pointer[[]string]
 	stats    counters
@@ -78,6 +78,12 @@ type Node struct {
 	stop    context.CancelFunc
 	done    chan struct{}
 	closing sync.Once
+}
+
+// proof is a ping that succeeded.
+type proof struct {
+	began    time.Time
+	timeline string // of the server that it succeeded on
 }
 
 // counters are Stats under way.
@@ -135,7 +141,7 @@ func Start(ctx context.Context, options Options) (*Node, error) {
 }
 
 // first connects to the first host that takes the node.
-func (n *Node) first(ctx context.Context) (Session, error) {
+func (n *Node) first(ctx context.Context) (*known, error) {
 	var errs []error
 	for range n.hosts {
 		session, err := n.connect(ctx, startWithin, startWithin)
@@ -151,7 +157,7 @@ func (n *Node) first(ctx context.Context) (Session, error) {
 }
 
 // compareAtStart refuses a node that would contradict the others.
-func (n *Node) compareAtStart(ctx context.Context, session Session) error {
+func (n *Node) compareAtStart(ctx context.Context, session *known) error {
 	ctx, cancel := context.WithTimeout(ctx, startWithin)
 	defer cancel()
 	others, err := session.Others(ctx)
@@ -175,14 +181,24 @@ func (n *Node) compareAtStart(ctx context.Context, session Session) error {
 // machine that slept stops the former, and somebody may set the latter back. Before the
 // first ping it is the zero time.
 func (n *Node) AsOf(now time.Time) time.Time {
-	began := n.began.Load()
-	if began == nil {
+	last := n.last.Load()
+	if last == nil {
 		return time.Time{}
 	}
-	if wall := now.Round(0).Sub(began.Round(0)); wall > now.Sub(*began) {
+	if wall := now.Round(0).Sub(last.began.Round(0)); wall > now.Sub(last.began) {
 		return now.Add(-wall)
 	}
-	return *began
+	return last.began
+}
+
+// Vouches reports whether what was just read from a server may be remembered while AsOf
+// is recent: whether the server, by its timeline, is the one that the last ping succeeded
+// on, and that is listened to. A primary that was cut off from its synchronous standby
+// still answers reads, from before what its successor commits. It must be asked after
+// the read: then either it is false, or the Follower is emptied later.
+func (n *Node) Vouches(timeline string) bool {
+	last, listening := n.last.Load(), n.timeline.Load()
+	return last != nil && last.timeline == timeline && *listening == timeline
 }
 
 // Count is how many nodes were seen within the last five seconds, this one among them.

@@ -24,7 +24,7 @@ const sqlListen = `
 SELECT set_config('statement_timeout', '0', false), set_config('lock_timeout', '0', false),
        set_config('idle_session_timeout', '0', false), set_config('synchronous_commit', 'on', false);
 LISTEN ` + Channel + `;
-SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8), current_setting('synchronous_standby_names') <> ''`
+SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)`
 
 // sqlPing counts its own node whatever its row said before.
 const sqlPing = `
@@ -147,16 +147,16 @@ func open(ctx context.Context, config *pgx.ConnConfig, row Row, heard func(strin
 }
 
 // Listen makes the session one that listens.
-func (c *connection) Listen(ctx context.Context) (Server, error) {
+func (c *connection) Listen(ctx context.Context) (string, error) {
 	results, err := c.conn.PgConn().Exec(ctx, sqlListen).ReadAll()
 	if err != nil {
-		return Server{}, err
+		return "", err
 	}
 	last := results[len(results)-1]
-	if len(last.Rows) != 1 || len(last.Rows[0]) != 2 {
-		return Server{}, errors.New("the server did not say which it is")
+	if len(last.Rows) != 1 || len(last.Rows[0]) != 1 {
+		return "", errors.New("the server did not say which it is")
 	}
-	return Server{Timeline: string(last.Rows[0][0]), Synchronous: string(last.Rows[0][1]) == "t"}, nil
+	return string(last.Rows[0][0]), nil
 }
 
 // Ping commits the node's row, and makes it when it is not there.

@@ -20,8 +20,10 @@ type Dial func(ctx context.Context, row Row, heard func(payload string)) (Sessio
 // Session is one connection to the database. Its methods are called one after the other.
 // After an error that a method returns, the session is closed and never used again.
 type Session interface {
-	// Listen begins to hear of changes: of each whose COMMIT returns after Listen did.
-	Listen(ctx context.Context) (Server, error)
+	// Listen begins to hear of changes: of each whose COMMIT returns after Listen did. It
+	// gives the server's timeline, which tells a primary from the one that it took over
+	// from.
+	Listen(ctx context.Context) (timeline string, err error)
 	// Ping commits that the node lives, and counts the nodes. When it returns without an
 	// error, a server that takes commits has committed it meanwhile, and heard was called
 	// for every notification whose COMMIT returned before Ping was called.
@@ -34,12 +36,4 @@ type Session interface {
 	Leave(ctx context.Context) error
 	// Close gives the connection up at once.
 	Close()
-}
-
-// Server is what a session learns of the server that it listens to.
-type Server struct {
-	// Timeline tells a primary from the one that it took over from.
-	Timeline string
-	// Synchronous says that a COMMIT waits for a standby.
-	Synchronous bool
 }

@@ -1,6 +1,8 @@
--- KeyByHash tells also whether the server is a replica: what it answers may be old.
+-- KeyByHash tells also which server it is: by its timeline, of which a primary that took
+-- over has a later one than the primary before. A replica, whose answer may be old, has "".
 -- name: KeyByHash :one
-SELECT sqlc.embed(api_keys), workspaces.deleted_at AS workspace_deleted_at, pg_is_in_recovery() AS replica
+SELECT sqlc.embed(api_keys), workspaces.deleted_at AS workspace_deleted_at, 
+    CASE WHEN pg_is_in_recovery() THEN '' ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END::text AS timeline
 FROM api_keys JOIN workspaces ON workspaces.id = api_keys.workspace_id
 WHERE api_keys.hash = @hash;
 
