@@ -190,9 +190,7 @@ func (a *App) openLimiter(ctx context.Context, nodes func() int, open *closers) 
 		}
 		return alone, nil
 	}
-	mode := map[string]shared.Mode{
-		config.WithoutRedisLocal: shared.Local, config.WithoutRedisDeny: shared.Deny, config.WithoutRedisAllow: shared.Allow,
-	}[a.config.RateLimitsWithoutRedis]
+	mode := shared.Mode(a.config.RateLimitsWithoutRedis) // the setting's words are the modes'
 	limiter, err := shared.Open(ctx, shared.Options{
 		URL: a.config.Redis, WithoutRedis: mode, Nodes: nodes, Local: alone,
 		Clock: a.options.Clock, Random: a.options.Random, Logger: a.options.Logger, Hooks: some(dbtrace.Redis(a.tracing)),

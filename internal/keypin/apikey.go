@@ -116,6 +116,31 @@ func (l Life) State(now time.Time) KeyState {
 	}
 }
 
+// LapsesAt is the instant from which the key is usable no more; nil when there is none,
+// of a suspended key, and of one that is revoked at any instant.
+func (l Life) LapsesAt() *time.Time {
+	earliest := l.ExpiresAt
+	if earliest == nil || l.RevokeAt != nil && l.RevokeAt.Before(*earliest) {
+		earliest = l.RevokeAt
+	}
+	if !l.Active || l.RevokeAt != nil && !l.RevokeAt.After(l.UpdatedAt) {
+		return nil
+	}
+	return earliest
+}
+
+// EndWith revokes the key of a workspace that was deleted, as if the deletion had been a
+// change of the key: so that it is revoked whatever a clock says.
+func (k *APIKey) EndWith(deleted time.Time) {
+	k.Active = false
+	if k.RevokeAt == nil || k.RevokeAt.After(deleted) {
+		k.RevokeAt = &deleted
+	}
+	if k.UpdatedAt.Before(*k.RevokeAt) {
+		k.UpdatedAt = *k.RevokeAt
+	}
+}
+
 // Preview shows which key it is without showing the key.
 func (k *APIKey) Preview() string { return k.Prefix + "-xxxxxx-" + k.Suffix }
 

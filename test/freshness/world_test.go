@@ -134,7 +134,7 @@ func (m *machine) read(ctx context.Context, hash keypin.KeyHash, prove bool) (*k
 	defer m.run()
 	w := m.w
 	w.mu.Lock()
-	k, slept := m.pool, m.slept
+	k := m.pool
 	random := rand.New(rand.NewPCG(m.random.Uint64(), 2))
 	w.mu.Unlock()
 	s := w.servers[k]
@@ -150,10 +150,7 @@ func (m *machine) read(ctx context.Context, hash keypin.KeyHash, prove bool) (*k
 		return nil, "", errLost
 	}
 	back, err := w.reach(ctx, s, m.links[k], random)
-	w.mu.Lock()
-	slept = m.slept - slept
-	w.mu.Unlock()
-	if err == nil && (back != life) {
+	if err == nil && back != life {
 		err = errLost
 	}
 	return &keypin.APIKey{Name: strconv.FormatUint(id, 10), Active: true, Hash: hash}, timeline, err

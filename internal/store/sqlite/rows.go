@@ -36,36 +36,14 @@ func keyOf(row db.APIKey) keypin.APIKey {
 	}
 }
 
-// lapsesAt is the instant from which the key is usable no more; nil when there is
-// none, of a suspended key, and of one that is revoked at any instant.
-func lapsesAt(key *keypin.APIKey) *column.Time {
-	earliest := key.ExpiresAt
-	if earliest == nil || key.RevokeAt != nil && key.RevokeAt.Before(*earliest) {
-		earliest = key.RevokeAt
-	}
-	if !key.Active || key.RevokeAt != nil && !key.RevokeAt.After(key.UpdatedAt) {
-		earliest = nil
-	}
-	return (*column.Time)(earliest)
-}
-
 // ended reports whether the key was not usable when it was changed last.
 func ended(key *keypin.APIKey) bool { return key.State(key.UpdatedAt) != keypin.KeyUsable }
 
-// keyOfWorkspace revokes the key of a deleted workspace, as if the deletion had been a
-// change of the key: so that it is revoked whatever a clock says.
+// keyOfWorkspace ends the key of a deleted workspace.
 func keyOfWorkspace(row db.KeyByHashRow) keypin.APIKey {
 	key := keyOf(row.APIKey)
-	deleted := (*time.Time)(row.WorkspaceDeletedAt)
-	if deleted == nil {
-		return key
-	}
-	key.Active = false
-	if key.RevokeAt == nil || key.RevokeAt.After(*deleted) {
-		key.RevokeAt = deleted
-	}
-	if key.UpdatedAt.Before(*key.RevokeAt) {
-		key.UpdatedAt = *key.RevokeAt
+	if row.WorkspaceDeletedAt != nil {
+		key.EndWith(time.Time(*row.WorkspaceDeletedAt))
 	}
 	return key
 }
@@ -94,7 +72,7 @@ func insertKeyParams(key *keypin.APIKey) db.InsertKeyParams {
 		CreatedAt:   column.Time(key.CreatedAt),
 		UpdatedAt:   column.Time(key.UpdatedAt),
 		Version:     key.Version,
-		LapsesAt:    lapsesAt(key),
+		LapsesAt:    (*column.Time)(key.Life().LapsesAt()),
 		Ended:       ended(key),
 	}
 }
@@ -113,7 +91,7 @@ func updateKeyParams(key *keypin.APIKey) db.UpdateKeyParams {
 		RotatedTo:   (*column.ID)(key.RotatedTo),
 		UpdatedAt:   column.Time(key.UpdatedAt),
 		Version:     key.Version,
-		LapsesAt:    lapsesAt(key),
+		LapsesAt:    (*column.Time)(key.Life().LapsesAt()),
 		Ended:       ended(key),
 		WorkspaceID: column.ID(key.WorkspaceID),
 		ID:          column.ID(key.ID),
