@@ -156,8 +156,9 @@ func (j *judge) recovered(f *Entry, node int, what string) {
 		if e.Kind == Recovered && e.Node == node && e.What == what && e.Begin >= f.End && e.End <= by {
 			return
 		}
-		// Where faults overlap it is the last one's end that counts.
-		if e.Kind == Fault && e.Begin >= f.Begin && e.Begin <= f.End && e.End > f.End {
+		// While another fault lasts that began before there was time to recover, nobody can:
+		// its end is the one that counts.
+		if e.Kind == Fault && e.Begin >= f.Begin && e.Begin <= by && e.End > f.End {
 			return
 		}
 	}

@@ -373,6 +373,30 @@ func TestANodeIsAsBeforeWithinFiveSecondsOfAFaultsEnd(t *testing.T) {
 			want(t, l.finished(20*second), c.broken...)
 		})
 	}
+	for _, c := range []struct {
+		name       string
+		begin, end time.Duration // of another fault
+		recovers   time.Duration
+		broken     []string
+	}{
+		{"another fault in between, and in time after it", 3*second + 300*ms, 8 * second, 13 * second, nil},
+		{"another fault in between, and late after it", 3*second + 300*ms, 8 * second, 13*second + ms, []string{"recovery"}},
+		{"another fault that was over before", 2500 * ms, 2600 * ms, 8*second + ms, []string{"recovery"}},
+		{"another fault too late to excuse it", 8*second + ms, 9 * second, 13 * second, []string{"recovery"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			l := begun(Local, 0, "a")
+			l.add(Entry{Kind: Fault, Begin: 2 * second, End: 3 * second, Fault: &Broken{Name: "redis", Nodes: []int{0}}})
+			l.add(Entry{Kind: Fault, Begin: c.begin, End: c.end, Fault: &Broken{Name: "node", Nodes: []int{1}}})
+			for node := range 2 {
+				for _, what := range []string{Verifies, Creates} {
+					recovered(l, node, what, c.recovers-ms, c.recovers)
+				}
+			}
+			want(t, l.finished(20*second), c.broken...)
+		})
+	}
 	t.Run("not at all at one node", func(t *testing.T) {
 		t.Parallel()
 		l := begun(Local, 0, "a")
