@@ -10,6 +10,7 @@ missing=()
 have wrk || missing+=(wrk)
 have taskset || missing+=(util-linux)
 have postgres || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || missing+=(postgresql)
+have psql || missing+=(postgresql-client)
 have node || missing+=(nodejs)
 have npm || missing+=(npm)
 ((${#missing[@]} == 0)) || apt_install "${missing[@]}"

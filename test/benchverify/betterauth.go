@@ -8,12 +8,11 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 
+	"github.com/keypin/keypin/test/engines"
 	"github.com/keypin/keypin/test/measure"
 )
 
@@ -22,10 +21,8 @@ const nodeFolder = "test/benchverify/better-auth"
 
 // betterAuth is the plugin's database, and the keys in it.
 type betterAuth struct {
-	postgres *exec.Cmd
-	binaries string // PostgreSQL's programs
-	dir      string // its data
-	url      string
+	postgres *engines.Postgres
+	version  string // PostgreSQL's
 	keys     []string
 	log      *os.File
 }
@@ -47,44 +44,11 @@ func (p *betterAuth) start(ctx context.Context, dir string) (err error) {
 	if p.log, err = os.Create(filepath.Join(dir, "better-auth.log")); err != nil {
 		return err
 	}
-	if p.binaries, err = postgresBinaries(); err != nil {
+	if p.postgres, err = engines.StartPostgres(ctx, engines.PostgresOptions{}); err != nil {
 		return err
 	}
-	as, err := unprivileged()
-	if err != nil {
+	if p.version, err = p.postgres.Query(ctx, "postgres", "SHOW server_version"); err != nil {
 		return err
-	}
-	// As another user it can enter no folder of ours; /var/tmp is for all, and on a disk.
-	where := dir
-	if as != nil {
-		where = "/var/tmp"
-	}
-	if p.dir, err = os.MkdirTemp(where, "keypin-bench-postgres-"); err != nil {
-		return err
-	}
-	if as != nil {
-		if err := os.Chown(p.dir, int(as.Uid), int(as.Gid)); err != nil {
-			return err
-		}
-	}
-	data := filepath.Join(p.dir, "data")
-	if err := p.postgresCommand(ctx, as, "initdb", "--pgdata", data, "--auth", "trust", "--username", "bench").Run(); err != nil {
-		return fmt.Errorf("making a PostgreSQL cluster: %w; see %s", err, p.log.Name())
-	}
-	address, err := measure.FreeAddress(ctx)
-	if err != nil {
-		return err
-	}
-	p.url = "postgres://bench@" + address + "/postgres"
-	p.postgres = p.postgresCommand(ctx, as, "postgres", "-D", data, "-p", portOf(address),
-		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=")
-	if err := p.postgres.Start(); err != nil {
-		return err
-	}
-	if err := await(func() error {
-		return exec.CommandContext(ctx, filepath.Join(p.binaries, "pg_isready"), "--quiet", "--dbname", p.url).Run() //nolint:gosec // PostgreSQL's own
-	}); err != nil {
-		return fmt.Errorf("PostgreSQL is not ready: %w", err)
 	}
 	setup := exec.CommandContext(ctx, "node", "setup.js", strconv.Itoa(hotKeys)) //nolint:gosec // a number of ours
 	p.prepare(setup)
@@ -95,27 +59,16 @@ func (p *betterAuth) start(ctx context.Context, dir string) (err error) {
 	return json.Unmarshal(out, &p.keys)
 }
 
-func (p *betterAuth) postgresCommand(ctx context.Context, as *syscall.Credential, program string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, filepath.Join(p.binaries, program), args...) //nolint:gosec // PostgreSQL's own
-	cmd.Stdout, cmd.Stderr, cmd.Dir = p.log, p.log, p.dir
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as}
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) } // it ends without waiting for its clients
-	return cmd
-}
-
 // prepare lets a command of the Node program find the database.
 func (p *betterAuth) prepare(cmd *exec.Cmd) {
 	cmd.Dir, cmd.Stderr = nodeFolder, p.log
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "DATABASE_URL=" + p.url, "NODE_ENV=production"}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "DATABASE_URL=" + p.postgres.URL("keypin"), "NODE_ENV=production"}
 }
 
 func (p *betterAuth) stop() error {
 	var errs []error
-	if p.postgres != nil && p.postgres.Process != nil {
-		errs = append(errs, p.postgres.Process.Signal(syscall.SIGINT), p.postgres.Wait())
-	}
-	if p.dir != "" {
-		errs = append(errs, os.RemoveAll(p.dir))
+	if p.postgres != nil {
+		errs = append(errs, p.postgres.Stop())
 	}
 	if p.log != nil {
 		errs = append(errs, p.log.Close())
@@ -171,39 +124,7 @@ func (p *betterAuth) versions(ctx context.Context) string {
 	if err != nil {
 		plugin.Version = "of an unknown version"
 	}
-	return fmt.Sprintf("@better-auth/api-key %s on Node %s and %s.", plugin.Version,
-		version(ctx, "node", "--version"), version(ctx, filepath.Join(p.binaries, "postgres"), "--version"))
-}
-
-// postgresBinaries is the folder of PostgreSQL's programs, which Debian does not put
-// into the PATH.
-func postgresBinaries() (string, error) {
-	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
-	if err != nil {
-		return "", err
-	}
-	if len(found) > 0 {
-		return filepath.Dir(found[len(found)-1]), nil
-	}
-	inPath, err := exec.LookPath("postgres")
-	if err != nil {
-		return "", fmt.Errorf("PostgreSQL is not installed; run scripts/install-bench.sh: %w", err)
-	}
-	return filepath.Dir(inPath), nil
-}
-
-// unprivileged is whom PostgreSQL runs as, since it refuses to run as root; nil = us.
-func unprivileged() (*syscall.Credential, error) {
-	if os.Geteuid() != 0 {
-		return nil, nil
-	}
-	u, err := user.Lookup("postgres")
-	if err != nil {
-		return nil, err
-	}
-	uid, errUID := strconv.ParseUint(u.Uid, 10, 32)
-	gid, errGID := strconv.ParseUint(u.Gid, 10, 32)
-	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, errors.Join(errUID, errGID)
+	return fmt.Sprintf("@better-auth/api-key %s on Node %s and PostgreSQL %s.", plugin.Version, version(ctx, "node", "--version"), p.version)
 }
 
 func portOf(address string) string { return address[strings.LastIndexByte(address, ':')+1:] }
