@@ -77,20 +77,20 @@ func (p *betterAuth) stop() error {
 }
 
 // on serves on the cores: a process for each.
-func (p *betterAuth) on(ctx context.Context, c cores) (process, error) {
+func (p *betterAuth) on(ctx context.Context, c cores) (measure.Other, error) {
 	address, err := measure.FreeAddress(ctx)
 	if err != nil {
-		return process{}, err
+		return measure.Other{}, err
 	}
-	node := process{address: address}
-	node.command = measure.Pinned(ctx, c.server, "node", "server.js", portOf(address), strconv.Itoa(c.n))
-	p.prepare(node.command)
-	if err := node.command.Start(); err != nil {
-		return process{}, err
+	node := measure.Other{Address: address}
+	node.Command = measure.Pinned(ctx, c.server, "node", "server.js", portOf(address), strconv.Itoa(c.n))
+	p.prepare(node.Command)
+	if err := node.Command.Start(); err != nil {
+		return measure.Other{}, err
 	}
-	if err := await(func() error { return p.answers(ctx, node.address) }); err != nil {
-		node.stop()
-		return process{}, fmt.Errorf("better-auth does not answer; see %s: %w", p.log.Name(), err)
+	if err := await(func() error { return p.answers(ctx, node.Address) }); err != nil {
+		node.Stop()
+		return measure.Other{}, fmt.Errorf("better-auth does not answer; see %s: %w", p.log.Name(), err)
 	}
 	return node, nil
 }

@@ -45,24 +45,24 @@ func (b *bench) compare(ctx context.Context, c cores, s *service, other *betterA
 		{bareVerify, verification(s.DataAddress, "", s.keys[0])},
 		{bareForward, forwarded(s.DataAddress, s.keys[0])},
 	} {
-		p, err := b.ceiling(ctx, c, s.DataAddress, bare.request)
+		p, err := measure.StartBare(ctx, filepath.Join(b.dir, "ceiling"), c.server, c.environment(), s.DataAddress, bare.request)
 		if err != nil {
 			return nil, err
 		}
-		defer p.stop()
-		loads[bare.load].address = p.address
+		defer p.Stop()
+		loads[bare.load].address = p.Address
 	}
 	if other != nil {
 		node, err := other.on(ctx, c)
 		if err != nil {
 			return nil, err
 		}
-		defer node.stop()
+		defer node.Stop()
 		r, err := store(filepath.Join(b.dir, "better-auth.requests"), each(other.keys, other.verification))
 		if err != nil {
 			return nil, err
 		}
-		loads = append(loads, load{address: node.address, requests: r})
+		loads = append(loads, load{address: node.Address, requests: r})
 	}
 	samples, err := b.turns(ctx, c, s, loads)
 	if err != nil {

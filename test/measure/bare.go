@@ -1,4 +1,4 @@
-package main
+package measure
 
 import (
 	"bytes"
@@ -7,62 +7,59 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
-
-	"github.com/keypin/keypin/test/measure"
 )
 
-// patience bounds every wait.
-const patience = 30 * time.Second
-
-// process is a server that is not the program.
-type process struct {
-	command *exec.Cmd
-	address string
+// Other is a running server that is not the program.
+type Other struct {
+	Command *exec.Cmd
+	Address string
 }
 
-// stop ends the process, which has nothing to lose.
-func (p process) stop() {
-	_ = p.command.Process.Signal(syscall.SIGTERM)
-	_ = p.command.Wait()
+// Stop ends the process, which has nothing to lose.
+func (p Other) Stop() {
+	_ = p.Command.Process.Signal(syscall.SIGTERM)
+	_ = p.Command.Wait()
 }
 
-// ceiling starts the bare handler that answers as the server at the address has
-// answered the request.
-func (b *bench) ceiling(ctx context.Context, c cores, address string, r measure.Request) (process, error) {
+// BareHandler is the package of a program that answers without looking.
+const BareHandler = "./test/benchverify/ceiling"
+
+// StartBare starts the bare handler, which was built as the program, on the processors.
+// It answers as the server at the address has answered the request.
+func StartBare(ctx context.Context, program, cpus string, env []string, address string, r Request) (Other, error) {
 	answer, err := takeDown(ctx, address, r)
 	if err != nil {
-		return process{}, err
+		return Other{}, err
 	}
-	p := process{command: measure.Pinned(ctx, c.server, filepath.Join(b.dir, "ceiling"))}
-	p.command.Env, p.command.Stdin, p.command.Stderr = c.environment(), bytes.NewReader(answer), os.Stderr
-	out, err := p.command.StdoutPipe()
+	p := Other{Command: Pinned(ctx, cpus, program)}
+	p.Command.Env, p.Command.Stdin, p.Command.Stderr = env, bytes.NewReader(answer), os.Stderr
+	out, err := p.Command.StdoutPipe()
 	if err != nil {
-		return process{}, err
+		return Other{}, err
 	}
-	if err := p.command.Start(); err != nil {
-		return process{}, err
+	if err := p.Command.Start(); err != nil {
+		return Other{}, err
 	}
-	if _, err := fmt.Fscan(out, &p.address); err != nil {
-		p.stop()
-		return process{}, fmt.Errorf("the bare handler does not start: %w", err)
+	if _, err := fmt.Fscan(out, &p.Address); err != nil {
+		p.Stop()
+		return Other{}, fmt.Errorf("the bare handler does not start: %w", err)
 	}
-	replayed, err := takeDown(ctx, p.address, r)
+	replayed, err := takeDown(ctx, p.Address, r)
 	if err == nil && !alike(replayed, answer) {
 		err = fmt.Errorf("the bare handler answers\n%s\nwhere Keypin answered\n%s", replayed, answer)
 	}
 	if err != nil {
-		p.stop()
+		p.Stop()
 	}
 	return p, err
 }
 
 // takeDown is an answer as it comes over the wire.
-func takeDown(ctx context.Context, address string, r measure.Request) ([]byte, error) {
+func takeDown(ctx context.Context, address string, r Request) ([]byte, error) {
 	conn, err := (&net.Dialer{Timeout: patience}).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
@@ -102,21 +99,4 @@ func parts(answer []byte) []string {
 	lines := slices.DeleteFunc(strings.Split(head, "\r\n"), func(line string) bool { return strings.HasPrefix(line, "Date: ") })
 	slices.Sort(lines[1:])
 	return append(lines, body)
-}
-
-// await asks until there is no error.
-func await(ask func() error) error {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.After(patience); ; {
-		err := ask()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-deadline:
-			return err
-		}
-	}
 }
