@@ -47,6 +47,11 @@ bench-verify: ## Measure verification beside a bare handler and another product 
 bench-memory: ## Measure memory with a million keys, starts with ten million (10 minutes)
 	@$(GO) run ./test/benchmemory
 
+.PHONY: bench-cluster
+bench-cluster: ## Measure three nodes with PostgreSQL and Redis (12 minutes)
+	@./scripts/install.sh >&2
+	@$(GO) run ./test/benchcluster
+
 .PHONY: cluster
 cluster: build ## Run three nodes with PostgreSQL, Redis and nginx on this machine
 	@./scripts/install.sh >&2
