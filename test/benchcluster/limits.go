@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -116,17 +115,18 @@ func (b *bench) call(ctx context.Context, clients []*client) error {
 		}
 	}
 	running.Wait()
-	return errors.Join(first(errs), ctx.Err())
+	if err := first(errs); err != nil {
+		return err
+	}
+	return ctx.Err()
 }
 
 // stream makes every so manieth call of a client, at its time, at one node after the
 // other.
 func (b *bench) stream(ctx context.Context, c *client, stream int, began time.Time, long time.Duration) error {
-	connections, err := b.dial(ctx, nodeCount)
-	if err != nil {
-		return err
-	}
-	defer hangUp(connections)
+	// A node hangs up on who does not say soon what they want.
+	connections := make([]*measure.Connection, nodeCount)
+	defer func() { hangUp(connections) }()
 	requests := make([]measure.Request, nodeCount)
 	for node := range requests {
 		requests[node] = b.request(node, c.key)
@@ -138,6 +138,12 @@ func (b *bench) stream(ctx context.Context, c *client, stream int, began time.Ti
 		}
 		wait(began.Add(due))
 		node := (c.first + n) % nodeCount
+		if connections[node] == nil {
+			var err error
+			if connections[node], err = measure.Dial(ctx, b.Nodes[node].Data); err != nil {
+				return err
+			}
+		}
 		begin := time.Since(began)
 		code, err := ask(connections[node], requests[node])
 		r := request{begin, time.Since(began)}

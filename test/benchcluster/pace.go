@@ -38,13 +38,7 @@ func (l load) run(ctx context.Context, long time.Duration) (outcome, error) {
 			requests[i] = append(requests[i], verification(address, k))
 		}
 	}
-	defer func() {
-		for _, c := range clients {
-			if c != nil {
-				c.Close()
-			}
-		}
-	}()
+	defer func() { hangUp(clients) }()
 	for i := range clients {
 		c, err := measure.Dial(ctx, l.at[i%len(l.at)])
 		if err != nil {

@@ -138,7 +138,9 @@ func (s *service) dial(ctx context.Context, n int) ([]*measure.Connection, error
 
 func hangUp(all []*measure.Connection) {
 	for _, c := range all {
-		c.Close()
+		if c != nil {
+			c.Close()
+		}
 	}
 }
 
@@ -189,6 +191,28 @@ func (s *service) awaitLimits(ctx context.Context) error {
 
 // sharedBuckets reads how many parts of the limits the node leaves to Redis.
 func (s *service) sharedBuckets(ctx context.Context, node int) (int, error) {
+	return s.metric(ctx, node, `keypin_limiter_buckets{mode="redis"}`)
+}
+
+// redisFailures is how many calls of Redis failed at the living nodes since their start.
+// Whoever makes them goes on without Redis for a while, as rate_limits_without_redis says,
+// and what is seen of limits then is not what holds with it.
+func (s *service) redisFailures(ctx context.Context) (sum int, err error) {
+	for i, node := range s.Nodes {
+		if !node.Alive() {
+			continue
+		}
+		n, err := s.metric(ctx, i, "keypin_limiter_errors_total")
+		if err != nil {
+			return 0, err
+		}
+		sum += n
+	}
+	return sum, nil
+}
+
+// metric reads one of a node's figures.
+func (s *service) metric(ctx context.Context, node int, name string) (int, error) {
 	c, err := measure.Dial(ctx, s.Nodes[node].Data)
 	if err != nil {
 		return 0, err
@@ -199,11 +223,12 @@ func (s *service) sharedBuckets(ctx context.Context, node int) (int, error) {
 		return 0, err
 	}
 	for line := range strings.Lines(string(text)) {
-		if figure, ok := strings.CutPrefix(line, `keypin_limiter_buckets{mode="redis"} `); ok {
-			return strconv.Atoi(strings.TrimSpace(figure))
+		if figure, ok := strings.CutPrefix(line, name+" "); ok {
+			f, err := strconv.ParseFloat(strings.TrimSpace(figure), 64)
+			return int(f), err
 		}
 	}
-	return 0, fmt.Errorf("%s does not tell who decides about limits", s.Nodes[node].Name)
+	return 0, fmt.Errorf("%s does not tell %s", s.Nodes[node].Name, name)
 }
 
 // nodeTimes is processor time of the living nodes together.
