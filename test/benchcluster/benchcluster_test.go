@@ -39,7 +39,7 @@ func TestEveryScriptThatRedisRunsIsCounted(t *testing.T) {
 func TestEveryConnectionAsksAboutEveryKey(t *testing.T) {
 	t.Parallel()
 	for _, keys := range []int{1, 8, 64, 1_000, 10_000} {
-		l := load{keys: make([]key, keys)}
+		l := load{keys: make([]key, keys), over: connections}
 		nodes := make([]map[int]bool, nodeCount)
 		for i := range nodes {
 			nodes[i] = map[int]bool{}

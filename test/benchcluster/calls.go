@@ -57,7 +57,7 @@ func (b *bench) calls(ctx context.Context) (rows []row, err error) {
 			load{keys: lukewarm, rate: max(1, int(float64(len(lukewarm))/every.Seconds()))}, callsFor,
 		},
 	} {
-		c.load.at = b.dataListeners(nodeCount)
+		c.load.at, c.load.over = b.dataListeners(nodeCount), connections
 		one, o, err := b.callsOf(ctx, c.load, c.long, idle)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.what, err)

@@ -10,15 +10,20 @@ import (
 	"github.com/keypin/keypin/test/measure"
 )
 
-// connections are how many there are over all nodes: as many for each of one, two and
-// three.
-const connections = 24
+// ofEach are how many connections a node is asked over, and connections those of three,
+// which can be shared by one, two and three alike.
+const (
+	ofEach      = 8
+	connections = ofEach * nodeCount
+)
 
 // load asks servers about the keys in turn, at a rate.
 type load struct {
 	keys []key
 	at   []string // the servers: data listeners, as a rule
 	rate int      // a second, over all of them
+	// over is how many connections there are to all of them.
+	over int
 	// refusals says that a key may be over its limit.
 	refusals bool
 }
@@ -29,9 +34,9 @@ type outcome struct{ admitted, refused int }
 // run asks for some time, and refuses a load that was not kept up, or of which anything
 // ended otherwise than it should.
 func (l load) run(ctx context.Context, long time.Duration) (outcome, error) {
-	outcomes := make([]outcome, connections)
-	errs := make([]error, connections)
-	clients := make([]*measure.Connection, connections)
+	outcomes := make([]outcome, l.over)
+	errs := make([]error, l.over)
+	clients := make([]*measure.Connection, l.over)
 	requests := make([][]measure.Request, len(l.at))
 	for i, address := range l.at {
 		for _, k := range l.keys {
@@ -72,7 +77,7 @@ func (l load) run(ctx context.Context, long time.Duration) (outcome, error) {
 // share sends one connection's requests, each at its time, or as soon after it as the
 // one before was answered. Over time every connection asks about every key.
 func (l load) share(ctx context.Context, c *measure.Connection, requests []measure.Request, i, total int, began time.Time) (o outcome, err error) {
-	for n, round := i, 0; n < total && ctx.Err() == nil; n, round = n+connections, round+1 {
+	for n, round := i, 0; n < total && ctx.Err() == nil; n, round = n+l.over, round+1 {
 		due := began.Add(time.Duration(float64(n) / float64(l.rate) * float64(time.Second)))
 		wait(due)
 		code, err := ask(c, requests[l.pick(n, round)])
@@ -94,8 +99,8 @@ func (l load) share(ctx context.Context, c *measure.Connection, requests []measu
 // Few keys move on by one from round to round, so that none stays at some connections,
 // and with them at some nodes.
 func (l load) pick(n, round int) int {
-	if len(l.keys) <= 10*connections {
-		return (n%connections + round) % len(l.keys)
+	if len(l.keys) <= 10*l.over {
+		return (n%l.over + round) % len(l.keys)
 	}
 	return n % len(l.keys)
 }

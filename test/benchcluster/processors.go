@@ -95,10 +95,10 @@ func (b *bench) compare(ctx context.Context, n int, plain, hot []key, into *comp
 		of   func() (time.Duration, error)
 		into *costs
 	}{
-		{load{keys: plain, at: at, rate: b.rate * n}, nodes, &into.plain},
-		{load{keys: hot, at: at, rate: b.rate * n}, nodes, &into.hot},
-		{load{keys: plain, at: at, rate: fixed}, nodes, &into.fixed},
-		{load{keys: plain, at: handlers, rate: fixed}, func() (time.Duration, error) { return timesOf(bare) }, &into.bare},
+		{load{keys: plain, at: at, rate: b.rate * n, over: ofEach * n}, nodes, &into.plain},
+		{load{keys: hot, at: at, rate: b.rate * n, over: ofEach * n}, nodes, &into.hot},
+		{load{keys: plain, at: at, rate: fixed, over: connections}, nodes, &into.fixed},
+		{load{keys: plain, at: handlers, rate: fixed, over: connections}, func() (time.Duration, error) { return timesOf(bare) }, &into.bare},
 	} {
 		one, err := b.costOf(ctx, turn.load, turn.of)
 		if err != nil {
