@@ -63,7 +63,7 @@ func (b *bench) calls(ctx context.Context) (rows []row, err error) {
 			return nil, fmt.Errorf("%s: %w", c.what, err)
 		}
 		rows = append(rows, row{
-			"calls of Redis for each admitted request, " + c.what, measure.Short(one),
+			"calls of Redis for each admitted request, " + c.what, fmt.Sprintf("%.3f", one),
 			fmt.Sprintf("%s admitted, %s refused; %.0f looks a second at Redis were not counted", measure.Grouped(o.admitted), measure.Grouped(o.refused), idle), noAim,
 		})
 	}

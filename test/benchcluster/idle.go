@@ -11,8 +11,8 @@ import (
 const (
 	// settle is how long what is idle is left alone before it is looked at.
 	settle = 3 * time.Second
-	// atRest is how long it is looked at.
-	atRest = 10 * time.Second
+	// atRest is how long it is looked at: the system counts in hundredths of a second.
+	atRest = 20 * time.Second
 )
 
 // idle measures what nodes cost that nobody asks.
