@@ -1,7 +1,7 @@
 // Package upgrade runs two versions of Keypin side by side on one PostgreSQL and one
 // Redis, through a rolling upgrade as docs/operations.md says to do it, under load:
 //
-//	go test ./test/upgrade
+//	go test -count=1 ./test/upgrade
 //
 // Version N is this tree. Version N+1 is this tree too, built with changes laid over it
 // (go build -overlay): a version string of its own, two migrations of the forms that
