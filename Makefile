@@ -48,9 +48,10 @@ bench-memory: ## Measure memory with a million keys, starts with ten million (10
 	@$(GO) run ./test/benchmemory
 
 .PHONY: bench-cluster
-bench-cluster: ## Measure three nodes with PostgreSQL and Redis (12 minutes)
+bench-cluster: ## Measure three nodes, and ten million keys on PostgreSQL (20 minutes)
 	@./scripts/install.sh >&2
 	@$(GO) run ./test/benchcluster
+	@$(GO) run ./test/benchpostgres
 
 .PHONY: cluster
 cluster: build ## Run three nodes with PostgreSQL, Redis and nginx on this machine

@@ -79,7 +79,11 @@ func routeBody[D, T any, PD bodyOf[D, T], I, O any](a *API, op huma.Operation, u
 		}
 		var d D
 		decodeBody(data, &d, &x.faults)
-		x.body = PD(&d).parse(&parser{registry: a.Registry, now: keypin.Timestamp(x.start), faults: &x.faults, replayable: !x.idempotencyKey.IsZero()})
+		p := &parser{registry: a.Registry, now: keypin.Timestamp(x.start), faults: &x.faults, replayable: !x.idempotencyKey.IsZero()}
+		x.body = PD(&d).parse(p)
+		if len(x.faults) > 0 {
+			x.faults = append(x.faults, p.passed...)
+		}
 	}
 	register(a, op, decode, func(ctx context.Context, x *exchange, in *I) (*O, error) {
 		return handle(ctx, x, in, x.body.(T))

@@ -182,6 +182,9 @@ type parser struct {
 	// replayable is set for a request with an Idempotency-Key. Whether its times lie
 	// ahead is then for the use case to judge, after it has looked for a stored answer.
 	replayable bool
+	// passed are the times of a replayable request that do not lie ahead: faults too if
+	// there are others, since what has faults was never answered otherwise.
+	passed keypin.Faults
 }
 
 // text applies a rule to a text that people read later, which therefore must not
@@ -236,9 +239,13 @@ func (p *parser) rateLimit(path string, n int64) *int {
 
 // future reads a time that must lie ahead and within what can be stored.
 func (p *parser) future(path string, t time.Time) *time.Time {
+	const right = "must be in the future, and before the year 10000"
 	t = keypin.Timestamp(t)
-	if (!t.After(p.now) && !p.replayable) || t.Year() < 1970 || t.Year() > 9999 {
-		p.faults.Add(path, "must be in the future, and before the year 10000")
+	switch {
+	case t.Year() < 1970 || t.Year() > 9999 || !t.After(p.now) && !p.replayable:
+		p.faults.Add(path, right)
+	case !t.After(p.now):
+		p.passed.Add(path, right)
 	}
 	return &t
 }

@@ -13,8 +13,9 @@ import (
 	"github.com/keypin/keypin/internal/keypin"
 )
 
-// keyFields is a key as it is shown. It never holds the plaintext.
-type keyFields struct {
+// KeyFields is a key as it is shown. It never holds the plaintext. It is exported
+// because huma describes embedded fields of exported types only.
+type KeyFields struct {
 	ID              keypin.ID         `json:"id" format:"uuid" doc:"The key's id." example:"3fa85f64-5717-4562-b3fc-2c963f66afa6"`
 	WorkspaceID     keypin.ID         `json:"workspace_id" format:"uuid" doc:"The workspace that owns the key." example:"7c9e6679-7425-40de-944b-e07fc1f90ae7"`
 	CreatedBy       *keypin.ID        `json:"created_by" format:"uuid" nullable:"true" doc:"The user who made the key; null when that user was deleted." example:"1c9e6679-7425-40de-944b-e07fc1f90b12"`
@@ -39,19 +40,19 @@ type keyFields struct {
 
 // createdKeyFields is a new key, with its plaintext for this once.
 type createdKeyFields struct {
-	keyFields
+	KeyFields
 	APIKey string `json:"api_key" doc:"The plaintext. It is answered here once and cannot be had again." example:"op_live_0000000000000000000000000009BlC0"`
 }
 
 // rotatedKeys is both ends of a rotation.
 type rotatedKeys struct {
-	OldKey keyFields        `json:"old_key" doc:"The key that was replaced."`
+	OldKey KeyFields        `json:"old_key" doc:"The key that was replaced."`
 	NewKey createdKeyFields `json:"new_key" doc:"The key that replaces it, with its plaintext."`
 }
 
 // showKey shows a key as it is at now.
-func showKey(k *keypin.APIKey, now time.Time) keyFields {
-	f := keyFields{
+func showKey(k *keypin.APIKey, now time.Time) KeyFields {
+	f := KeyFields{
 		ID: k.ID, WorkspaceID: k.WorkspaceID, CreatedBy: k.CreatedBy, Name: k.Name,
 		KeyType: string(k.Type), KeyPrefix: k.Prefix, KeySuffix: k.Suffix, Preview: k.Preview(),
 		Scopes: make([]string, len(k.Scopes)), Active: k.Active, LastUsedAt: k.LastUsedAt, RateLimitPerMin: k.RateLimit,
@@ -75,7 +76,7 @@ func showKey(k *keypin.APIKey, now time.Time) keyFields {
 }
 
 func showIssued(n *admin.Issued) createdKeyFields {
-	return createdKeyFields{keyFields: showKey(&n.Key, n.At), APIKey: n.Secret.Reveal()}
+	return createdKeyFields{KeyFields: showKey(&n.Key, n.At), APIKey: n.Secret.Reveal()}
 }
 
 // etag is the strong validator of a key's settings.
@@ -192,7 +193,7 @@ type listKeysInput struct {
 	Sort      string  `query:"sort" enum:"-created_at,created_at,name,-name,-last_used_at,last_used_at" default:"-created_at" doc:"The order; a minus reverses it."`
 }
 
-func (a *API) listKeys(ctx context.Context, x *exchange, in *listKeysInput) (*listAnswer[keyFields], error) {
+func (a *API) listKeys(ctx context.Context, x *exchange, in *listKeysInput) (*listAnswer[KeyFields], error) {
 	query := keypin.KeyQuery{Page: in.page(), Status: keypin.KeyStatus(in.Status), Text: in.Text,
 		Type: keypin.KeyType(in.KeyType), Scope: keypin.Scope(in.Scope), Sort: keypin.KeySort(in.Sort), CreatedBy: in.CreatedBy.pointer()}
 	page, err := a.Admin.Keys(ctx, x.call(in.workspace()), query)
@@ -200,8 +201,8 @@ func (a *API) listKeys(ctx context.Context, x *exchange, in *listKeysInput) (*li
 		return nil, err
 	}
 	now := x.now() // after the look-up, so that what it found revoked is shown as that
-	out := &listAnswer[keyFields]{}
-	out.Body.Data = make([]keyFields, len(page.Keys))
+	out := &listAnswer[KeyFields]{}
+	out.Body.Data = make([]KeyFields, len(page.Keys))
 	for i := range page.Keys {
 		out.Body.Data[i] = showKey(&page.Keys[i], now)
 	}
@@ -303,12 +304,12 @@ type keyInput struct {
 }
 
 // answerKey answers a key with its ETag.
-func answerKey(x *exchange, k *keypin.APIKey) *answer[keyFields] {
+func answerKey(x *exchange, k *keypin.APIKey) *answer[KeyFields] {
 	x.header.Set("ETag", etag(k))
 	return answered(x, showKey(k, x.now()))
 }
 
-func (a *API) getKey(ctx context.Context, x *exchange, in *keyInput) (*answer[keyFields], error) {
+func (a *API) getKey(ctx context.Context, x *exchange, in *keyInput) (*answer[KeyFields], error) {
 	k, err := a.Admin.Key(ctx, x.call(in.workspace()), in.KeyID)
 	if err != nil {
 		return nil, err
@@ -376,7 +377,7 @@ type changeKeyInput struct {
 	IfMatchHeader
 }
 
-func (a *API) updateKey(ctx context.Context, x *exchange, in *changeKeyInput, patch admin.KeyPatch) (*answer[keyFields], error) {
+func (a *API) updateKey(ctx context.Context, x *exchange, in *changeKeyInput, patch admin.KeyPatch) (*answer[KeyFields], error) {
 	call := x.call(in.workspace())
 	call.IfVersion = in.versions()
 	k, err := a.Admin.UpdateKey(ctx, call, in.KeyID, patch)
@@ -386,7 +387,7 @@ func (a *API) updateKey(ctx context.Context, x *exchange, in *changeKeyInput, pa
 	return answerKey(x, &k), nil
 }
 
-func (a *API) revokeKey(ctx context.Context, x *exchange, in *changeKeyInput) (*answer[keyFields], error) {
+func (a *API) revokeKey(ctx context.Context, x *exchange, in *changeKeyInput) (*answer[KeyFields], error) {
 	call := x.call(in.workspace())
 	call.IfVersion = in.versions()
 	k, err := a.Admin.RevokeKey(ctx, call, in.KeyID)

@@ -9,8 +9,9 @@ import (
 	"github.com/keypin/keypin/internal/keypin"
 )
 
-// memberFields is a row of the list of members: a member, or a pending invite.
-type memberFields struct {
+// MemberFields is a row of the list of members: a member, or a pending invite. Like
+// KeyFields it is exported to be described where it is embedded.
+type MemberFields struct {
 	ID           keypin.ID  `json:"id" format:"uuid" doc:"The membership's id, or the invite's." example:"5b1c1f2e-8f0a-4d0e-9a57-0f9d5b3f7a11"`
 	UserID       *keypin.ID `json:"user_id" format:"uuid" nullable:"true" doc:"The user; null for an invite." example:"1c9e6679-7425-40de-944b-e07fc1f90b12"`
 	Email        string     `json:"email" doc:"The address; empty when the issuer does not tell it." example:"ada@example.com"`
@@ -22,16 +23,16 @@ type memberFields struct {
 	Status       string     `json:"status" enum:"active,pending" doc:"pending for an invite that was not accepted yet." example:"active"`
 }
 
-func showMember(m *keypin.Member) memberFields {
-	return memberFields{ID: m.ID, UserID: &m.UserID, Email: m.Email, FirstName: orNull(m.FirstName), LastName: orNull(m.LastName),
+func showMember(m *keypin.Member) MemberFields {
+	return MemberFields{ID: m.ID, UserID: &m.UserID, Email: m.Email, FirstName: orNull(m.FirstName), LastName: orNull(m.LastName),
 		ImageURL: orNull(m.ImageURL), Role: string(m.Role), LastActiveAt: m.LastActiveAt, Status: "active"}
 }
 
-func showEntry(e *admin.MemberEntry) memberFields {
+func showEntry(e *admin.MemberEntry) MemberFields {
 	if e.Member != nil {
 		return showMember(e.Member)
 	}
-	return memberFields{ID: e.Invite.ID, Email: e.Invite.Email, Role: string(e.Invite.Role), Status: "pending"}
+	return MemberFields{ID: e.Invite.ID, Email: e.Invite.Email, Role: string(e.Invite.Role), Status: "pending"}
 }
 
 func orNull(s string) *string {
@@ -41,7 +42,8 @@ func orNull(s string) *string {
 	return &s
 }
 
-type inviteFields struct {
+// InviteFields is an invite without its token, exported as MemberFields are.
+type InviteFields struct {
 	ID        keypin.ID `json:"id" format:"uuid" doc:"The invite's id." example:"9d4b6a0e-51a4-4c36-8a4b-0d6a4f6f2c33"`
 	Email     string    `json:"email" doc:"Whom it is for." example:"ada@example.com"`
 	Role      string    `json:"role" enum:"admin,editor,viewer" doc:"The role that accepting gives." example:"editor"`
@@ -51,18 +53,18 @@ type inviteFields struct {
 	CreatedAt time.Time `json:"created_at" doc:"When it was made." example:"2026-04-25T12:00:00Z"`
 }
 
-func showInvite(i *keypin.Invite, now time.Time) inviteFields {
-	return inviteFields{ID: i.ID, Email: i.Email, Role: string(i.Role), Status: string(i.Status(now)),
+func showInvite(i *keypin.Invite, now time.Time) InviteFields {
+	return InviteFields{ID: i.ID, Email: i.Email, Role: string(i.Role), Status: string(i.Status(now)),
 		ExpiresAt: i.ExpiresAt, InvitedBy: i.InvitedBy, CreatedAt: i.CreatedAt}
 }
 
 type createdInviteFields struct {
-	inviteFields
+	InviteFields
 	Token string `json:"token" doc:"What accepts the invite. Give it to whom it is for; it is answered here once." example:"pZ1k0m0bq2v7y3w8x9c4d5e6f7a8b9c0d1e2f3a4b5c"`
 }
 
 type acceptedInvite struct {
-	memberFields
+	MemberFields
 	WorkspaceID keypin.ID `json:"workspace_id" format:"uuid" doc:"The workspace that was joined." example:"7c9e6679-7425-40de-944b-e07fc1f90ae7"`
 }
 
@@ -97,13 +99,13 @@ func (a *API) registerMembers() {
 func (a *API) listMembers(ctx context.Context, x *exchange, in *struct {
 	WorkspacePath
 	PageQuery
-}) (*listAnswer[memberFields], error) {
+}) (*listAnswer[MemberFields], error) {
 	entries, total, err := a.Admin.Members(ctx, x.call(&in.WorkspaceID), in.page())
 	if err != nil {
 		return nil, err
 	}
-	out := &listAnswer[memberFields]{}
-	out.Body.Data = make([]memberFields, len(entries))
+	out := &listAnswer[MemberFields]{}
+	out.Body.Data = make([]MemberFields, len(entries))
 	for i := range entries {
 		out.Body.Data[i] = showEntry(&entries[i])
 	}
@@ -127,7 +129,7 @@ func (p *parser) role(r required[string]) keypin.Role {
 	}))
 }
 
-func (a *API) updateMember(ctx context.Context, x *exchange, in *memberPath, role keypin.Role) (*answer[memberFields], error) {
+func (a *API) updateMember(ctx context.Context, x *exchange, in *memberPath, role keypin.Role) (*answer[MemberFields], error) {
 	m, err := a.Admin.UpdateMember(ctx, x.call(&in.WorkspaceID), in.MemberID, role)
 	if err != nil {
 		return nil, err
@@ -135,7 +137,7 @@ func (a *API) updateMember(ctx context.Context, x *exchange, in *memberPath, rol
 	return answered(x, showMember(&m)), nil
 }
 
-func (a *API) removeMember(ctx context.Context, x *exchange, in *memberPath) (*answer[memberFields], error) {
+func (a *API) removeMember(ctx context.Context, x *exchange, in *memberPath) (*answer[MemberFields], error) {
 	m, err := a.Admin.RemoveMember(ctx, x.call(&in.WorkspaceID), in.MemberID)
 	if err != nil {
 		return nil, err
@@ -146,13 +148,13 @@ func (a *API) removeMember(ctx context.Context, x *exchange, in *memberPath) (*a
 func (a *API) listInvites(ctx context.Context, x *exchange, in *struct {
 	WorkspacePath
 	PageQuery
-}) (*listAnswer[inviteFields], error) {
+}) (*listAnswer[InviteFields], error) {
 	invites, total, err := a.Admin.Invites(ctx, x.call(&in.WorkspaceID), in.page())
 	if err != nil {
 		return nil, err
 	}
-	out := &listAnswer[inviteFields]{}
-	out.Body.Data = make([]inviteFields, len(invites))
+	out := &listAnswer[InviteFields]{}
+	out.Body.Data = make([]InviteFields, len(invites))
 	for i := range invites {
 		out.Body.Data[i] = showInvite(&invites[i], x.now())
 	}
@@ -187,10 +189,10 @@ func (a *API) createInvite(ctx context.Context, x *exchange, in *struct {
 		return nil, err
 	}
 	x.markReplayed(invited.Replayed)
-	return answered(x, createdInviteFields{inviteFields: showInvite(&invited.Invite, invited.At), Token: invited.Token.Reveal()}), nil
+	return answered(x, createdInviteFields{InviteFields: showInvite(&invited.Invite, invited.At), Token: invited.Token.Reveal()}), nil
 }
 
-func (a *API) updateInvite(ctx context.Context, x *exchange, in *invitePath, role keypin.Role) (*answer[inviteFields], error) {
+func (a *API) updateInvite(ctx context.Context, x *exchange, in *invitePath, role keypin.Role) (*answer[InviteFields], error) {
 	i, err := a.Admin.UpdateInvite(ctx, x.call(&in.WorkspaceID), in.InviteID, role)
 	if err != nil {
 		return nil, err
@@ -198,7 +200,7 @@ func (a *API) updateInvite(ctx context.Context, x *exchange, in *invitePath, rol
 	return answered(x, showInvite(&i, x.now())), nil
 }
 
-func (a *API) revokeInvite(ctx context.Context, x *exchange, in *invitePath) (*answer[inviteFields], error) {
+func (a *API) revokeInvite(ctx context.Context, x *exchange, in *invitePath) (*answer[InviteFields], error) {
 	i, err := a.Admin.RevokeInvite(ctx, x.call(&in.WorkspaceID), in.InviteID)
 	if err != nil {
 		return nil, err
@@ -213,5 +215,5 @@ func (a *API) acceptInvite(ctx context.Context, x *exchange, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return answered(x, acceptedInvite{memberFields: showMember(&m), WorkspaceID: w.ID}), nil
+	return answered(x, acceptedInvite{MemberFields: showMember(&m), WorkspaceID: w.ID}), nil
 }

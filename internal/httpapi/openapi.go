@@ -94,13 +94,13 @@ func (a *API) describe() *huma.OpenAPI {
 
 // schemaNames are the names that readers of the document meet.
 var schemaNames = map[string]string{
-	"keyFields": "ApiKey", "createdKeyFields": "CreatedApiKey", "rotatedKeys": "RotatedApiKeys",
+	"KeyFields": "ApiKey", "createdKeyFields": "CreatedApiKey", "rotatedKeys": "RotatedApiKeys",
 	"createKeyBody": "CreateApiKeyRequest", "updateKeyBody": "UpdateApiKeyRequest", "rotateKeyBody": "RotateApiKeyRequest",
 	"verifyBody": "VerifyApiKeyRequest", "verification": "Verification", "verifiedKey": "VerifiedApiKey", "limitState": "RateLimitState",
 	"keyUsageFields": "ApiKeyUsage", "workspaceUsageFields": "WorkspaceUsage", "usagePoint": "UsagePoint", "lastUseFields": "LastUse", "topKeyFields": "TopApiKey",
 	"workspaceFields": "Workspace", "deletedWorkspace": "DeletedWorkspace", "settingsFields": "WorkspaceSettings", "slugAvailability": "SlugAvailability",
 	"createWorkspaceBody": "CreateWorkspaceRequest", "updateWorkspaceBody": "UpdateWorkspaceRequest", "updateSettingsBody": "UpdateWorkspaceSettingsRequest",
-	"memberFields": "Member", "inviteFields": "Invite", "createdInviteFields": "CreatedInvite", "acceptedInvite": "AcceptedInvite",
+	"MemberFields": "Member", "InviteFields": "Invite", "createdInviteFields": "CreatedInvite", "acceptedInvite": "AcceptedInvite",
 	"roleBody": "RoleRequest", "inviteBody": "CreateInviteRequest", "whoAmIFields": "WhoAmI", "probe": "Probe",
 	"problem": "Error", "errorBody": "ErrorBody", "errorDetail": "ErrorDetail", "meta": "Meta", "pagination": "Pagination",
 }

@@ -73,7 +73,7 @@ func (s *Service) Verify(ctx context.Context, request *Request) (Outcome, error)
 	if limit := s.limitOf(outcome); limit > 0 {
 		ask := keypin.Admission{Chain: f.key.ChainID, Limit: limit, Cost: request.Cost, Hold: request.Hold}
 		f.limit.asked = true
-		f.limit.state, f.limit.admitted, err = s.options.Limiter.Admit(ctx, ask, f.now)
+		f.limit.state, f.limit.admitted, err = s.admit(ctx, ask, f.now)
 		if err != nil {
 			return Outcome{}, unavailable(err)
 		}
@@ -81,6 +81,34 @@ func (s *Service) Verify(ctx context.Context, request *Request) (Outcome, error)
 	}
 	outcome.Stale, outcome.Hash = found.Stale, hash
 	return s.noted(ctx, request, outcome, f.now), nil
+}
+
+const (
+	// patience is how much too early a request may come to be admitted: it waits.
+	patience = 50 * time.Millisecond
+	// patientBelow is from what limit on nobody waits. A client that calls steadily loses
+	// one call for each window that it comes early in, which is 1 % or less of those.
+	patientBelow = 100
+)
+
+// admit asks the limiter. A client that calls once a second at a limit of 60 comes at the
+// very moment when its call of a minute ago stops to count, and a little unevenness of its
+// clock, the network or the servers decides. So a request that comes a moment before its
+// turn waits for it, and is asked for once more. The limit is as strict as without: the
+// instant of an admission may be any between the request and its answer.
+func (s *Service) admit(ctx context.Context, ask keypin.Admission, now time.Time) (keypin.RateLimit, bool, error) {
+	state, admitted, err := s.options.Limiter.Admit(ctx, ask, now)
+	if admitted || err != nil || ask.Limit >= patientBelow || state.RetryAfter > patience {
+		return state, admitted, err
+	}
+	turn := time.NewTimer(state.RetryAfter)
+	defer turn.Stop()
+	select {
+	case <-ctx.Done():
+		return state, admitted, err
+	case <-turn.C:
+		return s.options.Limiter.Admit(ctx, ask, s.options.Keys.options.Clock())
+	}
 }
 
 // limitOf is the limit that a key that is valid so far has still to pass; 0 = none.

@@ -11,6 +11,7 @@ import (
 	_ "modernc.org/sqlite" //nolint:depguard // as above
 
 	"github.com/keypin/keypin/internal/keypin"
+	"github.com/keypin/keypin/test/measure"
 )
 
 // bare is the least that keeps a key durably: one prepared INSERT of one row, in a
@@ -54,8 +55,8 @@ func openBare(ctx context.Context, path string) (*bare, error) {
 func (b *bare) close() error { return errors.Join(b.insert.Close(), b.db.Close()) }
 
 // load inserts one row after the other.
-func (b *bare) load() load {
-	return load{clients: 1, client: func(ctx context.Context, _ int) (func() error, func(), error) {
+func (b *bare) load() measure.Load {
+	return measure.Load{Clients: 1, Client: func(ctx context.Context, _ int) (func() error, func(), error) {
 		return func() error { return b.add(ctx) }, func() {}, nil
 	}}
 }

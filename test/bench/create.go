@@ -31,8 +31,8 @@ func (b *bench) creates(ctx context.Context) (rows []measure.Row, err error) {
 	defer func() { err = errors.Join(err, bare.close()) }()
 
 	request := s.Request(http.MethodPost, "/api/v1/api-keys", `{"name":"Continuous integration","scopes":["workflows:read","voices:read"]}`)
-	samples, err := turns(ctx, b.rounds, createTurn, bare.load(),
-		s.requests(1, http.StatusCreated, request), s.requests(manyAtOnce, http.StatusCreated, request))
+	samples, err := measure.Turns(ctx, b.rounds, createTurn, bare.load(),
+		s.Requests(1, http.StatusCreated, request), s.Requests(manyAtOnce, http.StatusCreated, request))
 	if err != nil {
 		return nil, err
 	}

@@ -103,8 +103,8 @@ func (b *bench) lists(ctx context.Context, few, many server, fewIDs, manyIDs []k
 		if q.slow {
 			rounds = min(slowRounds, b.rounds)
 		}
-		samples, err := turns(ctx, rounds, readTurn,
-			few.requests(1, http.StatusOK, q.ask(few, fewIDs)...), many.requests(1, http.StatusOK, q.ask(many, manyIDs)...))
+		samples, err := measure.Turns(ctx, rounds, readTurn,
+			few.Requests(1, http.StatusOK, q.ask(few, fewIDs)...), many.Requests(1, http.StatusOK, q.ask(many, manyIDs)...))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", q.what, err)
 		}
@@ -147,8 +147,8 @@ func (b *bench) verifications(ctx context.Context, s server) (rows []measure.Row
 	}
 	health := s.Request(http.MethodGet, "/health", "")
 	for _, clients := range []int{1, manyAtOnce} {
-		samples, err := turns(ctx, b.rounds, verifyTurn, s.requests(clients, http.StatusOK, health),
-			s.requests(clients, http.StatusOK, as(s.Token)...), s.requests(clients, http.StatusOK, as(asker.Secret)...))
+		samples, err := measure.Turns(ctx, b.rounds, verifyTurn, s.Requests(clients, http.StatusOK, health),
+			s.Requests(clients, http.StatusOK, as(s.Token)...), s.Requests(clients, http.StatusOK, as(asker.Secret)...))
 		if err != nil {
 			return nil, err
 		}

@@ -7,7 +7,7 @@ import (
 	"github.com/keypin/keypin/test/measure"
 )
 
-// server is the program with the loads that it can be given.
+// server is the program with what it is filled with and asked.
 type server struct{ *measure.Server }
 
 // serve starts the program with the defaults of its configuration.

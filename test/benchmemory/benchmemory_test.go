@@ -25,14 +25,6 @@ go_memstats_mcache_inuse_bytes 5
 	}
 }
 
-func TestTheMemoryOfThisProcessIsTold(t *testing.T) {
-	t.Parallel()
-	now, most, err := resident(os.Getpid())
-	if err != nil || now < mebibyte || most < now {
-		t.Errorf("%d now, at most %d, %v", now, most, err)
-	}
-}
-
 func TestThePageHasAPlaceForWhatIsMeasured(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "benchmarks.md"))

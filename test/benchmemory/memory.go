@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -57,7 +56,7 @@ func (b *bench) memoryOf(ctx context.Context, limit int) (rows []row, err error)
 	if err := bulk.Stock(ctx, s, b.hot, limit); err != nil {
 		return nil, err
 	}
-	idle, _, err := resident(s.PID())
+	idle, _, err := measure.Resident(s.PID())
 	if err != nil {
 		return nil, err
 	}
@@ -78,13 +77,13 @@ func (b *bench) memoryOf(ctx context.Context, limit int) (rows []row, err error)
 			return nil, err
 		}
 		last = lookups{after.hits - before.hits, after.misses - before.misses}
-		now, most, err := resident(s.PID())
+		now, most, err := measure.Resident(s.PID())
 		if err != nil {
 			return nil, err
 		}
 		b.say("round %d: %.0f s, %s (at most %s), hits %s", round+1, took.Seconds(), size(now), size(most), last)
 	}
-	now, most, err := resident(s.PID())
+	now, most, err := measure.Resident(s.PID())
 	if err != nil {
 		return nil, err
 	}
@@ -133,30 +132,6 @@ func verifyBlock(c *measure.Connection, address string, block int) error {
 		}
 	}
 	return nil
-}
-
-// resident is the memory that the process holds now, and the most that it has held.
-func resident(pid int) (now, most int, err error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, 0, err
-	}
-	for line := range strings.Lines(string(text)) {
-		name, value, _ := strings.Cut(line, ":")
-		into := map[string]*int{"VmRSS": &now, "VmHWM": &most}[name]
-		if into == nil {
-			continue
-		}
-		kibibytes, err := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(value), " kB"))
-		if err != nil {
-			return 0, 0, fmt.Errorf("reading %s: %w", name, err)
-		}
-		*into = kibibytes << 10
-	}
-	if now == 0 || most == 0 {
-		return 0, 0, errors.New("the system does not tell the memory of the program")
-	}
-	return now, most, nil
 }
 
 func size(bytes int) string { return fmt.Sprintf("%d MiB", (bytes+mebibyte/2)/mebibyte) }

@@ -2,14 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"syscall"
 	"time"
 
 	"github.com/keypin/keypin/test/measure"
@@ -18,7 +15,6 @@ import (
 
 const (
 	startAim = 2 * time.Second
-	patience = 60 * time.Second
 	database = "keypin.db"
 )
 
@@ -57,7 +53,7 @@ func (b *bench) start(ctx context.Context) ([]row, error) {
 						return nil, err
 					}
 				}
-				took, err := b.startOnce(ctx, dir)
+				took, err := measure.TimeStart(ctx, b.program, dir)
 				if err != nil {
 					return nil, err
 				}
@@ -84,44 +80,6 @@ func middle(sorted []time.Duration) time.Duration { return sorted[len(sorted)/2]
 
 func shown(sorted []time.Duration) string {
 	return fmt.Sprintf("%s (%s–%s)", measure.Milliseconds(middle(sorted)), measure.Milliseconds(sorted[0]), measure.Milliseconds(sorted[len(sorted)-1]))
-}
-
-// startOnce is the time from the process's start to the first 200 of /ready.
-func (b *bench) startOnce(ctx context.Context, dir string) (took time.Duration, err error) {
-	address, err := measure.FreeAddress(ctx)
-	if err != nil {
-		return 0, err
-	}
-	cmd := measure.Pinned(ctx, "", b.program, "serve", "--listen", address, "--data-listen", "", "--data-dir", dir)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
-	began := time.Now()
-	if err := cmd.Start(); err != nil {
-		return 0, err
-	}
-	defer func() {
-		err = errors.Join(err, cmd.Process.Signal(syscall.SIGTERM), cmd.Wait())
-	}()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for range tick.C {
-		switch err := ready(ctx, address); {
-		case err == nil:
-			return time.Since(began), nil
-		case time.Since(began) > patience:
-			return 0, fmt.Errorf("the program is not ready: %w", err)
-		}
-	}
-	return 0, nil // the ticker does not end
-}
-
-func ready(ctx context.Context, address string) error {
-	c, err := measure.Dial(ctx, address)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	_, err = c.Do(measure.NewRequest(address, "", http.MethodGet, "/ready", ""), http.StatusOK)
-	return err
 }
 
 // forget lets the system drop what it has of the file in memory, as it is after the

@@ -60,3 +60,11 @@ func TestARatioIsComparedTurnByTurn(t *testing.T) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }
+
+func TestTheMemoryOfThisProcessIsTold(t *testing.T) {
+	t.Parallel()
+	now, most, err := Resident(os.Getpid())
+	if err != nil || now < 1<<20 || most < now {
+		t.Errorf("%d now, at most %d, %v", now, most, err)
+	}
+}

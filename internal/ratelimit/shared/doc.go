@@ -71,6 +71,8 @@
 // It loses what counts for too long: leaseHold, at most 0.25 % of a window, and above 256 a
 // minute the merging of entries, at most 0.4 %. Units left over are given back.
 // A refusal is remembered for at most refusalHold, as another node may give back units.
+// One that comes a moment before its turn, as a client does whose calls come by several
+// nodes, is asked for twice: package verify waits in between.
 //
 // # Cost
 //

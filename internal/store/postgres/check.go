@@ -122,7 +122,7 @@ func checkRights(ctx context.Context, conn *pgx.Conn) error {
 
 func errRight(user, what string) error {
 	return fmt.Errorf("database: the user %q lacks the right to %s: let the owner run "+
-		"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO %s (and, for the one who migrates, GRANT CREATE ON SCHEMA public), or name the owner",
+		"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO %s, or name the owner",
 		user, what, pgx.Identifier{user}.Sanitize())
 }
 

@@ -47,7 +47,7 @@ func Migrate(ctx context.Context, database keypin.Secret) (before, after int64, 
 	defer func() { err = errors.Join(err, unlock()) }()
 	before, after, err = migrate(ctx, pool, conn.User)
 	if code := state(err); code == stateNoRight || code == stateNoSchema {
-		err = errRight(conn.User, "change the schema ("+reason(err).Error()+")")
+		err = errMigrating(conn.User, before, err)
 	}
 	return before, after, err
 }
@@ -89,9 +89,9 @@ const (
 )
 
 // lock waits until nobody else migrates. The lock is that of a transaction, since a
-// pooler gives a session's locks to anybody. It is asked for again and again, because
-// a transaction that waits inside the server has a snapshot, for whose end an index
-// that is made concurrently would wait.
+// pooler gives a session's locks to anybody. Neither who holds it nor who waits may have
+// a snapshot: an index that is made concurrently would wait for its end. So it is asked
+// for again and again, and not waited for inside the server.
 func lock(ctx context.Context, pool *sql.DB) (unlock func() error, err error) {
 	for {
 		held, err := pool.BeginTx(ctx, nil)
@@ -99,9 +99,11 @@ func lock(ctx context.Context, pool *sql.DB) (unlock func() error, err error) {
 			return nil, err
 		}
 		var mine bool
-		_, err = held.ExecContext(ctx, "SET LOCAL idle_in_transaction_session_timeout = 0")
+		err = held.QueryRowContext(ctx, "SELECT pg_try_advisory_xact_lock($1)", int64(migrationLock)).Scan(&mine)
 		if err == nil {
-			err = held.QueryRowContext(ctx, "SELECT pg_try_advisory_xact_lock($1)", int64(migrationLock)).Scan(&mine)
+			// After the query, not before: what was asked last stays open in the server, a
+			// query with its snapshot, and SET has none.
+			_, err = held.ExecContext(ctx, "SET LOCAL idle_in_transaction_session_timeout = 0")
 		}
 		if err == nil && mine {
 			return held.Rollback, nil
@@ -140,6 +142,17 @@ func schemaVersion(ctx context.Context, conn interface {
 func errNewer(version int64) error {
 	return fmt.Errorf("database: it has schema version %d, and this program knows only versions up to %d: "+
 		"start the newer program that migrated it, or restore a backup made before", version, SchemaVersion)
+}
+
+// errMigrating says that somebody else has to migrate. Who owns the tables alone may
+// change them: no right that could be granted is enough, but for the first ones.
+func errMigrating(user string, version int64, err error) error {
+	first := ""
+	if version == 0 {
+		first = ", or, since there are none yet, GRANT CREATE ON SCHEMA public TO " + pgx.Identifier{user}.Sanitize()
+	}
+	return fmt.Errorf("database: it has schema version %d, this program needs version %d, and the user %q lacks the right to change the schema (%w): "+
+		"run `keypin migrate` of this program as the owner of the tables%s", version, SchemaVersion, user, reason(err), first)
 }
 
 func errOlder(version int64) error {

@@ -14,6 +14,7 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 
@@ -68,6 +69,39 @@ func TestNodesMayMigrateAtOnce(t *testing.T) {
 				group.Wait()
 				if first.Load() != 1 {
 					t.Errorf("%d nodes migrated, want one", first.Load())
+				}
+			})
+		}
+	})
+}
+
+func TestAnIndexIsMadeConcurrentlyWhileTheLockOfWhoMigratesIsHeld(t *testing.T) {
+	onEvery(t, func(t *testing.T, s *server) {
+		for _, way := range []string{"Direct", "ThroughPgBouncer"} {
+			t.Run(way, func(t *testing.T) {
+				database := s.migrated(t)
+				u := s.URL(database)
+				if way != "Direct" {
+					u = s.pooler.URL(database)
+				}
+				config, err := parse(keypin.NewSecret(u))
+				if err != nil {
+					t.Fatal(err)
+				}
+				config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
+				pool := stdlib.OpenDB(*config.ConnConfig)
+				defer pool.Close()
+				unlock, err := lock(t.Context(), pool)
+				if err != nil {
+					t.Fatal(err)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				if _, err := pool.ExecContext(ctx, "CREATE INDEX CONCURRENTLY keys_named ON api_keys (workspace_id, name)"); err != nil {
+					t.Errorf("the index waits for the lock: %v", err)
+				}
+				if err := unlock(); err != nil {
+					t.Error(err)
 				}
 			})
 		}

@@ -114,7 +114,8 @@ func TestOpenRefusesWhatItCannotUseAndSaysWhatToDo(t *testing.T) {
 			}, want: []string{"may not connect", "GRANT CONNECT ON DATABASE"}},
 			"may not make tables": {prepare: func(t *testing.T, database string) string {
 				return s.urlAs(s.user(t, database), database)
-			}, empty: true, migrate: true, want: []string{"lacks the right to change the schema", "GRANT CREATE ON SCHEMA public"}},
+			}, empty: true, migrate: true, want: []string{"schema version 0", "lacks the right to change the schema",
+				"run `keypin migrate` of this program as the owner", "GRANT CREATE ON SCHEMA public"}},
 			"may not read the version": {prepare: func(t *testing.T, database string) string {
 				return s.urlAs(s.user(t, database), database)
 			}, want: []string{"lacks the right to SELECT on the table goose_db_version", "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES"}},

@@ -1,6 +1,7 @@
 package bulk
 
 import (
+	"context"
 	"path/filepath"
 	"testing"
 	"time"
@@ -10,6 +11,14 @@ import (
 	"github.com/keypin/keypin/internal/token"
 )
 
+// owners stores whom the keys belong to.
+func owners(ctx context.Context, tx keypin.Tx, keys Keys, now time.Time) error {
+	if err := tx.InsertUser(ctx, &keypin.User{ID: keys.User, Issuer: "i", Subject: "s", CreatedAt: now}); err != nil {
+		return err
+	}
+	return tx.InsertWorkspace(ctx, &keypin.Workspace{ID: keys.Workspace, Name: "w", Slug: "w", CreatedBy: keys.User, CreatedAt: now, UpdatedAt: now})
+}
+
 func TestTheStoreReadsWhatWasFilledInAsItsOwn(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "keypin.db")
@@ -18,19 +27,14 @@ func TestTheStoreReadsWhatWasFilledInAsItsOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := keypin.Timestamp(time.Now())
-	user, workspace := keypin.ID{1}, keypin.ID{2}
-	if err := store.Tx(t.Context(), func(tx keypin.Tx) error {
-		if err := tx.InsertUser(t.Context(), &keypin.User{ID: user, Issuer: "i", Subject: "s", CreatedAt: now}); err != nil {
-			return err
-		}
-		return tx.InsertWorkspace(t.Context(), &keypin.Workspace{ID: workspace, Name: "w", Slug: "w", CreatedBy: user, CreatedAt: now, UpdatedAt: now})
-	}); err != nil {
+	keys := Keys{Workspace: keypin.ID{2}, User: keypin.ID{1}, N: 2 * BlockSize, RateLimit: 600}
+	if err := store.Tx(t.Context(), func(tx keypin.Tx) error { return owners(t.Context(), tx, keys, now) }); err != nil {
 		t.Fatal(err)
 	}
 	if err := store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := Fill(t.Context(), path, Keys{Workspace: workspace, User: user, N: 2 * BlockSize, RateLimit: 600}); err != nil {
+	if err := Fill(t.Context(), path, keys); err != nil {
 		t.Fatal(err)
 	}
 

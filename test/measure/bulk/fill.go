@@ -2,27 +2,14 @@ package bulk
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql" //nolint:depguard // ten million keys through the store would take half an hour
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/url"
 	"strings"
-	"time"
 
 	_ "modernc.org/sqlite" //nolint:depguard // as above
-
-	"github.com/keypin/keypin/internal/keypin"
 )
-
-// Keys are what Fill stores.
-type Keys struct {
-	Workspace, User keypin.ID // which must be there
-	N               int       // a multiple of BlockSize
-	// RateLimit is each key's limit per minute; 0 = none.
-	RateLimit int
-}
 
 const (
 	rowsPerInsert = 50
@@ -74,26 +61,13 @@ func (k Keys) insert(ctx context.Context, db *sql.DB, from, to int) error {
 		return err
 	}
 	defer func() { _ = insert.Close() }() // it ends with the transaction
-	// The first key is as many seconds old as there are keys.
-	first := keypin.Timestamp(time.Now().Add(-time.Duration(k.N) * time.Second))
-	random := rand.NewChaCha8([32]byte{byte(from), byte(from >> 8), byte(from >> 16), byte(from >> 24)})
-	var secrets []string
 	args := make([]any, 0, 11*rowsPerInsert)
-	for i := from; i < to; i++ {
-		if i%BlockSize == 0 {
-			if secrets, err = Stored.Block(i / BlockSize); err != nil {
-				return err
-			}
-		}
-		secret := secrets[i%BlockSize]
-		at := first.Add(time.Duration(i) * time.Second)
-		id, err := keypin.NewID(at, random)
+	for key, err := range k.rows(from, to) {
 		if err != nil {
 			return err
 		}
-		hash := sha256.Sum256([]byte(secret))
-		args = append(args, id[:], k.Workspace[:], id[:], k.User[:], fmt.Sprintf("%s %08d", team(i), i),
-			secret[len(secret)-6:], hash[:], k.limit(), metadata(i), at.UnixMicro(), at.UnixMicro())
+		args = append(args, key.id[:], k.Workspace[:], key.id[:], k.User[:], key.name,
+			key.suffix, key.hash[:], k.limit(), key.metadata, key.at.UnixMicro(), key.at.UnixMicro())
 		if len(args) == cap(args) {
 			if _, err := insert.ExecContext(ctx, args...); err != nil {
 				return err
@@ -102,19 +76,4 @@ func (k Keys) insert(ctx context.Context, db *sql.DB, from, to int) error {
 		}
 	}
 	return tx.Commit()
-}
-
-func (k Keys) limit() any {
-	if k.RateLimit == 0 {
-		return nil
-	}
-	return k.RateLimit
-}
-
-func team(i int) string {
-	return [...]string{"checkout", "billing", "search", "deploy", "mobile", "partners", "support", "analytics", "mail", "internal"}[i%10]
-}
-
-func metadata(i int) string {
-	return `{"environment":"production","team":"` + team(i) + `"}`
 }

@@ -1,4 +1,4 @@
-package main
+package measure
 
 import (
 	"context"
@@ -6,22 +6,22 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/keypin/keypin/test/measure"
 )
 
-// load is what is measured: so many clients, each of which does next over and over.
-type load struct {
-	clients int
-	// client makes a client: what it does each time, and how it ends.
-	client func(ctx context.Context, i int) (next func() error, end func(), err error)
+// Load is what is measured: so many clients, each of which does next over and over.
+type Load struct {
+	Clients int
+	// Most is how often a client does it in a turn, at most; 0 = as often as it can.
+	Most int
+	// Client makes a client: what it does each time, and how it ends.
+	Client func(ctx context.Context, i int) (next func() error, end func(), err error)
 }
 
-// requests is the load of clients that send the requests one after the other, each
+// Requests is the load of clients that send the requests one after the other, each
 // client beginning with another one.
-func (s server) requests(clients, status int, all ...measure.Request) load {
-	return load{clients: clients, client: func(ctx context.Context, i int) (func() error, func(), error) {
-		c, err := measure.Dial(ctx, s.Address)
+func (s *Server) Requests(clients, status int, all ...Request) Load {
+	return Load{Clients: clients, Client: func(ctx context.Context, i int) (func() error, func(), error) {
+		c, err := Dial(ctx, s.Address)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -36,23 +36,23 @@ func (s server) requests(clients, status int, all ...measure.Request) load {
 
 // turn runs the load for some time, and for at least one round of every client. It
 // begins with some that are not counted.
-func (l load) turn(ctx context.Context, long time.Duration) (measure.Sample, error) {
-	taken := make([][]time.Duration, l.clients)
-	errs := make([]error, l.clients)
+func (l Load) turn(ctx context.Context, long time.Duration) (Sample, error) {
+	taken := make([][]time.Duration, l.Clients)
+	errs := make([]error, l.Clients)
 	var warm, running sync.WaitGroup
-	warm.Add(l.clients)
+	warm.Add(l.Clients)
 	var began time.Time
 	begin := make(chan struct{})
-	for i := range l.clients {
+	for i := range l.Clients {
 		running.Go(func() {
-			next, end, err := l.client(ctx, i)
+			next, end, err := l.Client(ctx, i)
 			if err == nil {
 				defer end()
 				err = next()
 			}
 			warm.Done()
 			<-begin
-			for err == nil && ctx.Err() == nil && (time.Since(began) < long || len(taken[i]) == 0) {
+			for err == nil && ctx.Err() == nil && (time.Since(began) < long || len(taken[i]) == 0) && (l.Most == 0 || len(taken[i]) < l.Most) {
 				at := time.Now()
 				if err = next(); err == nil {
 					taken[i] = append(taken[i], time.Since(at))
@@ -68,19 +68,19 @@ func (l load) turn(ctx context.Context, long time.Duration) (measure.Sample, err
 	elapsed := time.Since(began)
 	all := slices.Concat(taken...)
 	if err := errors.Join(errors.Join(errs...), ctx.Err()); err != nil {
-		return measure.Sample{}, err
+		return Sample{}, err
 	}
 	slices.Sort(all)
-	return measure.Sample{
+	return Sample{
 		Rate: float64(len(all)) / elapsed.Seconds(),
 		P50:  all[len(all)/2],
 		P99:  all[len(all)*99/100],
 	}, nil
 }
 
-// turns gives each load its turn, so many times, every other time in reverse.
-func turns(ctx context.Context, rounds int, long time.Duration, loads ...load) ([][]measure.Sample, error) {
-	samples := make([][]measure.Sample, len(loads))
+// Turns gives each load its turn, so many times, every other time in reverse.
+func Turns(ctx context.Context, rounds int, long time.Duration, loads ...Load) ([][]Sample, error) {
+	samples := make([][]Sample, len(loads))
 	for round := range rounds {
 		for j := range loads {
 			i := j
