@@ -118,11 +118,14 @@ func (c *console) begin(cmd *cobra.Command) (*session, error) {
 func (s *session) ended(err error) error {
 	var known *problem.Problem
 	var file *profile.FileError
+	var done quiet
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &known):
 		return known
+	case errors.As(err, &done):
+		return done
 	case errors.Is(err, ask.ErrInterrupted), s.ctx.Err() != nil:
 		return problem.Interrupted()
 	case errors.As(err, &file):
@@ -201,7 +204,10 @@ func (s *session) connect(settings profile.Settings, credential client.Secret) (
 // tail is the last part of an error's text, which is what is wrong.
 func tail(err error) string {
 	text := err.Error()
-	return text[strings.LastIndex(text, ": ")+1:][1:]
+	if at := strings.LastIndex(text, ": "); at >= 0 {
+		text = text[at+2:]
+	}
+	return strings.TrimPrefix(text, "the base URL ")
 }
 
 // call makes a call and tells that it waits if it does.
@@ -220,6 +226,7 @@ func callWith[T any](s *session, api *client.Client, do func(context.Context, *c
 	defer stop()
 	value, err := do(s.ctx, api)
 	stop()
+	s.out.Now = time.Now() // what is told of the answer is told from here
 	if err != nil {
 		var none T
 		return none, s.fault(err)
@@ -256,6 +263,7 @@ func (s *session) confirm(question, description string) error {
 // group makes a command that holds others.
 func group(cmd *cobra.Command, commands ...*cobra.Command) *cobra.Command {
 	cmd.Args = cobra.ArbitraryArgs
+	cmd.SuggestionsMinimumDistance = 2
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return cmd.Help()

@@ -39,7 +39,7 @@ func (s *session) fault(err error) error {
 	}
 	p := &problem.Problem{What: sentence(e.Message), Status: e.Status, Code: string(e.Code), RequestID: e.RequestID, Exit: problem.ExitFailed}
 	for _, d := range e.Details {
-		p.Fields = append(p.Fields, problem.Field{Name: s.fieldName(d.Field), Message: d.Message})
+		p.Fields = append(p.Fields, problem.Field{Name: d.Field, Argument: s.argumentOf(d.Field), Message: d.Message})
 	}
 	switch {
 	case errors.Is(err, client.ErrUnauthorized):
@@ -138,16 +138,16 @@ func sentence(s string) string { return strings.TrimSuffix(show.Clean(s), ".") }
 
 var index = regexp.MustCompile(`\[\d+\]|^(body\.metadata)\..*`)
 
-// fieldName names a field of the request as the command line does, if it does.
-func (s *session) fieldName(field string) string {
+// argumentOf is the flag or argument behind a field of the request; "" = none.
+func (s *session) argumentOf(field string) string {
 	plain := index.ReplaceAllString(field, "$1")
 	for _, name := range fieldNames()[plain] {
 		flag, isFlag := strings.CutPrefix(name, "--")
 		if !isFlag && strings.Contains(s.cmd.Use, name) || isFlag && s.cmd.Flag(flag) != nil {
-			return name + " (" + field + ")"
+			return name
 		}
 	}
-	return field
+	return ""
 }
 
 // fieldNames are the flags and arguments behind the fields.

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keypin/keypin/client"
+	"github.com/keypin/keypin/internal/cli/manual"
 	"github.com/keypin/keypin/internal/cli/problem"
 	"github.com/keypin/keypin/internal/cli/show"
 )
@@ -207,8 +208,9 @@ func (c *console) invitesAccept() *cobra.Command {
 needs a session: a key cannot join. Where there is no terminal, or with the argument
 -, the token is read from standard input; it is never an argument itself, where other
 users of the machine could see it.`,
-		Example: "  keypin invites accept\n  keypin invites accept - <ann.invite",
-		Args:    takesDash,
+		Example:     "  keypin invites accept\n  keypin invites accept - <ann.invite",
+		Args:        takesDash,
+		Annotations: map[string]string{manual.Stdin: "the token of the invite"},
 		RunE: c.run(func(s *session, args []string) error {
 			if _, err := s.client(); err != nil { // before a question that would be in vain
 				return err
@@ -235,4 +237,4 @@ users of the machine could see it.`,
 func sentenceOf(question, what string) string { return fmt.Sprintf(question, what) }
 
 // destructive marks a command that asks before it does what cannot be undone.
-func destructive() map[string]string { return map[string]string{"destructive": "true"} }
+func destructive() map[string]string { return map[string]string{manual.Destructive: "true"} }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/keypin/keypin/client"
 	"github.com/keypin/keypin/internal/cli/ask"
+	"github.com/keypin/keypin/internal/cli/manual"
 	"github.com/keypin/keypin/internal/cli/problem"
 	"github.com/keypin/keypin/internal/cli/show"
 )
@@ -32,7 +33,8 @@ when the key is good and 1 when it is not.`,
 		Example: `  keypin keys verify
   keypin keys verify - --scope workflows:read <export.key
   keypin keys verify --cost 0 --jq .code <export.key`,
-		Args: takesDash,
+		Args:        takesDash,
+		Annotations: map[string]string{manual.Stdin: "the key"},
 	}
 	cmd.RunE = c.run(func(s *session, args []string) error {
 		if address != "" {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/keypin/keypin/client"
 	"github.com/keypin/keypin/internal/cli/ask"
+	"github.com/keypin/keypin/internal/cli/manual"
 	"github.com/keypin/keypin/internal/cli/problem"
 	"github.com/keypin/keypin/internal/cli/profile"
 	"github.com/keypin/keypin/internal/cli/show"
@@ -34,8 +35,9 @@ api-keys:read and api-keys:write.`,
 		Example: `  keypin login
   keypin login --base-url https://keys.example.com --profile work
   keypin token --user you@example.com | keypin login --with-token`,
-		Args: takes(0, 0, ""),
-		RunE: c.run(func(s *session, _ []string) error { return s.login(withToken) }),
+		Args:        takes(0, 0, ""),
+		Annotations: map[string]string{manual.Stdin: "the key or session token, with --with-token"},
+		RunE:        c.run(func(s *session, _ []string) error { return s.login(withToken) }),
 	}
 	cmd.Flags().BoolVar(&withToken, "with-token", false, "read the key or session token from standard input")
 	return cmd

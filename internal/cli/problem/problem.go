@@ -29,10 +29,12 @@ type Problem struct {
 	Exit      int
 }
 
-// Field is a flag, an argument or a field of the request, and what would be right.
+// Field is what is at fault: a field of the request or something else by its name, the
+// flag or argument that gave it, and what would be right.
 type Field struct {
-	Name    string `json:"field"`
-	Message string `json:"message"`
+	Name     string `json:"field"`
+	Argument string `json:"argument,omitempty"` // "" = none
+	Message  string `json:"message"`
 }
 
 // Usage is a command line that cannot be run.
@@ -66,7 +68,11 @@ func (p *Problem) text() string {
 		b.WriteString(" (" + strings.TrimSpace(fmt.Sprintf("%d %s", p.Status, p.Code)) + ")")
 	}
 	for _, f := range p.Fields {
-		b.WriteString("\n  " + f.Name + ": " + f.Message)
+		name := f.Name
+		if f.Argument != "" {
+			name = f.Argument + " (" + f.Name + ")"
+		}
+		b.WriteString("\n  " + name + ": " + f.Message)
 	}
 	if p.RequestID != "" {
 		b.WriteString("\n  request id: " + p.RequestID)
@@ -80,7 +86,7 @@ func (p *Problem) text() string {
 // Write tells a person; command is the command's path.
 func (p *Problem) Write(w io.Writer, command string) error {
 	text := command + ": " + p.text()
-	if p.Exit == ExitUsage && p.Status == 0 {
+	if p.Exit == ExitUsage && p.Status == 0 && len(p.Do) == 0 {
 		text += "See " + command + " --help.\n"
 	}
 	_, err := io.WriteString(w, text)

@@ -23,8 +23,9 @@ func Exact(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
 // Relative tells a time as seen from now: 5 min ago, in 3 days.
 func Relative(now, t time.Time) string {
+	const skew = 2 * time.Second // clocks differ
 	d := now.Sub(t)
-	if d < 0 {
+	if d < -skew {
 		if text := span(-d); text != "" {
 			return "in " + text
 		}
@@ -36,24 +37,24 @@ func Relative(now, t time.Time) string {
 	return "just now"
 }
 
-// span is a length of time in its largest unit, rounded down; "" is under 10 s.
+// span is a length of time in its largest unit, rounded; "" is under 10 s.
 func span(d time.Duration) string {
-	const day = 24 * time.Hour
+	const day, month, year = 24 * time.Hour, 30 * 24 * time.Hour, 365 * 24 * time.Hour
 	switch {
 	case d < 10*time.Second:
 		return ""
-	case d < time.Minute:
-		return fmt.Sprintf("%d s", d/time.Second)
-	case d < time.Hour:
-		return fmt.Sprintf("%d min", d/time.Minute)
-	case d < day:
-		return count(d/time.Hour, "hour")
-	case d < 60*day:
-		return count(d/day, "day")
-	case d < 730*day:
-		return count(d/(30*day), "month")
+	case d.Round(time.Second) < time.Minute:
+		return fmt.Sprintf("%d s", d.Round(time.Second)/time.Second)
+	case d.Round(time.Minute) < time.Hour:
+		return fmt.Sprintf("%d min", d.Round(time.Minute)/time.Minute)
+	case d.Round(time.Hour) < day:
+		return count(d.Round(time.Hour)/time.Hour, "hour")
+	case d.Round(day) < 60*day:
+		return count(d.Round(day)/day, "day")
+	case d < 2*year:
+		return count(d.Round(month)/month, "month")
 	default:
-		return count(d/(365*day), "year")
+		return count(d.Round(year)/year, "year")
 	}
 }
 
