@@ -135,9 +135,8 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// pages NAME sets a variable to the address of a service that has a documentation and a
-// dashboard.
-func pages(ts *testscript.TestScript, _ bool, args []string) {
+// newPages is a service that has a documentation and a dashboard.
+func newPages() *httptest.Server {
 	mux := http.NewServeMux()
 	for _, path := range []string{"/docs", "/dashboard"} {
 		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
@@ -146,9 +145,21 @@ func pages(ts *testscript.TestScript, _ bool, args []string) {
 			}
 		})
 	}
-	server := httptest.NewServer(mux)
+	return httptest.NewServer(mux)
+}
+
+// pages NAME sets a variable to the address of a service that has pages.
+func pages(ts *testscript.TestScript, _ bool, args []string) {
+	server := newPages()
 	ts.Defer(server.Close)
 	ts.Setenv(args[0], server.URL)
+}
+
+// startPages is the address of a service that has pages.
+func startPages(t *testing.T) string {
+	server := newPages()
+	t.Cleanup(server.Close)
+	return server.URL
 }
 
 // take NAME sets a variable to the first line of the last standard output.

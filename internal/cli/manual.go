@@ -59,6 +59,11 @@ func exitCodes() []manual.ExitCode {
 	}
 }
 
+func about() manual.About {
+	b := readBuild()
+	return manual.About{Version: b.version, Date: b.date, Environment: environment(), ExitCodes: exitCodes()}
+}
+
 func newSchema(p Process) *cobra.Command {
 	return &cobra.Command{
 		Use:   "schema",
@@ -76,7 +81,7 @@ values and defaults, what it reads and what it ends with.`,
 			if err != nil {
 				return misuse(err.Error())
 			}
-			return format.Write(p.Stdout, manual.NewManifest(cmd.Root(), readBuild().version, environment(), exitCodes()))
+			return format.Write(p.Stdout, manual.NewManifest(cmd.Root(), about()))
 		}),
 	}
 }
@@ -90,7 +95,7 @@ func newMan(p Process) *cobra.Command {
 		Args:    cobra.ExactArgs(1),
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		pages, err := manual.WriteMan(args[0], cmd.Root(), readBuild().version, environment(), exitCodes())
+		pages, err := manual.WriteMan(args[0], cmd.Root(), about())
 		if err != nil {
 			return failure{err}
 		}

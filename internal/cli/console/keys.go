@@ -149,7 +149,7 @@ func (s *session) showKeys(keys []client.APIKey, params client.ListKeysParams) e
 		}
 	}
 	return s.out.Table([]show.Column{
-		{Title: "STATE"}, {Title: "NAME", Least: 10}, {Title: "KEY"}, {Title: "SCOPES", Least: 10, Drop: 2},
+		{Title: "STATE", Least: 9}, {Title: "NAME", Least: 16}, {Title: "KEY"}, {Title: "SCOPES", Least: 14, Drop: 2},
 		{Title: "LAST USED", Drop: 1}, {Title: "CREATED", Drop: 4}, {Title: "ID", Drop: 3},
 	}, rows)
 }

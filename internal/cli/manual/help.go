@@ -59,7 +59,7 @@ func (p Page) prose(text string) string {
 	}
 	var out []string
 	for _, paragraph := range strings.Split(text, "\n\n") {
-		if strings.HasPrefix(paragraph, " ") || strings.Contains(paragraph, "\n ") {
+		if verbatim(paragraph) {
 			out = append(out, paragraph)
 			continue
 		}
@@ -67,6 +67,12 @@ func (p Page) prose(text string) string {
 		out = append(out, ansi.Wordwrap(line, p.width(), ""))
 	}
 	return strings.Join(out, "\n\n")
+}
+
+// verbatim tells that the lines of a paragraph are not to be moved.
+func verbatim(paragraph string) bool {
+	return strings.HasPrefix(paragraph, " ") || strings.HasPrefix(paragraph, "\t") ||
+		strings.Contains(paragraph, "\n ") || strings.Contains(paragraph, "\n\t")
 }
 
 func (p Page) width() int { return max(tooThin, min(p.Width, widest)) }

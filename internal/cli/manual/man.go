@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -12,14 +13,14 @@ import (
 
 // WriteMan writes a manual page for every command into a folder, which it makes if it is
 // missing, and tells how many.
-func WriteMan(dir string, root *cobra.Command, version string, environment []Variable, codes []ExitCode) (pages int, err error) {
+func WriteMan(dir string, root *cobra.Command, about About) (pages int, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // manual pages are for everybody
 		return 0, err
 	}
 	var write func(*cobra.Command) error
 	write = func(c *cobra.Command) error {
 		name := pageName(c) + ".1"
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(manPage(c, version, environment, codes)), 0o644); err != nil { //nolint:gosec // likewise
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(manPage(c, about)), 0o644); err != nil { //nolint:gosec // likewise
 			return err
 		}
 		pages++
@@ -40,9 +41,9 @@ func WriteMan(dir string, root *cobra.Command, version string, environment []Var
 func pageName(c *cobra.Command) string { return strings.ReplaceAll(c.CommandPath(), " ", "-") }
 
 // manPage is a page in the man macros of roff.
-func manPage(c *cobra.Command, version string, environment []Variable, codes []ExitCode) string {
+func manPage(c *cobra.Command, about About) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, ".TH %q 1 \"\" %q \"Keypin Manual\"\n", strings.ToUpper(pageName(c)), "keypin "+version)
+	fmt.Fprintf(&b, ".TH %q 1 %q %q \"Keypin Manual\"\n", strings.ToUpper(pageName(c)), about.Date.Format(time.DateOnly), "keypin "+about.Version)
 	section(&b, "NAME")
 	b.WriteString(roff(pageName(c)) + ` \- ` + roff(c.Short) + "\n")
 	section(&b, "SYNOPSIS")
@@ -64,12 +65,12 @@ func manPage(c *cobra.Command, version string, environment []Variable, codes []E
 	}
 	if Globals(c) != nil {
 		section(&b, "ENVIRONMENT")
-		for _, v := range environment {
+		for _, v := range about.Environment {
 			item(&b, v.Name, v.Description)
 		}
 	}
 	section(&b, "EXIT STATUS")
-	for _, e := range codes {
+	for _, e := range about.ExitCodes {
 		item(&b, fmt.Sprint(e.Code), e.Meaning)
 	}
 	if c.HasParent() {
@@ -90,7 +91,7 @@ func paragraphs(b *strings.Builder, text string) {
 		if i > 0 {
 			b.WriteString(".PP\n")
 		}
-		if strings.HasPrefix(p, " ") || strings.Contains(p, "\n ") {
+		if verbatim(p) {
 			b.WriteString(".nf\n" + roff(p) + "\n.fi\n")
 			continue
 		}
@@ -136,7 +137,7 @@ func flagItems(b *strings.Builder, title string, set *pflag.FlagSet) {
 
 // roff keeps text from being read as requests.
 func roff(s string) string {
-	s = strings.NewReplacer(`\`, `\e`, `-`, `\-`, "…", "...", "“", `\(lq`, "”", `\(rq`).Replace(s)
+	s = strings.NewReplacer(`\`, `\e`, `-`, `\-`, "\t", "    ", "…", "...", "“", `\(lq`, "”", `\(rq`).Replace(s)
 	lines := strings.Split(s, "\n")
 	for i, line := range lines {
 		if strings.HasPrefix(line, ".") || strings.HasPrefix(line, "'") {

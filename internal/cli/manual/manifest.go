@@ -3,6 +3,7 @@ package manual
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -72,11 +73,20 @@ type ExitCode struct {
 	Meaning string `json:"meaning"`
 }
 
+// About is what the commands themselves do not say.
+type About struct {
+	Version     string
+	Date        time.Time // of the version
+	Environment []Variable
+	ExitCodes   []ExitCode
+}
+
 // NewManifest describes root and all below it.
-func NewManifest(root *cobra.Command, version string, environment []Variable, codes []ExitCode) Manifest {
-	m := Manifest{Name: root.Name(), Version: version, GlobalFlags: flags(root.PersistentFlags()), Environment: environment, ExitCodes: codes, Commands: []Command{}}
+func NewManifest(root *cobra.Command, about About) Manifest {
+	m := Manifest{Name: root.Name(), Version: about.Version, GlobalFlags: flags(root.PersistentFlags()), Environment: about.Environment,
+		ExitCodes: about.ExitCodes, Commands: []Command{}}
 	for _, c := range Leaves(root) {
-		m.Commands = append(m.Commands, describe(c, codes))
+		m.Commands = append(m.Commands, describe(c, about.ExitCodes))
 	}
 	return m
 }

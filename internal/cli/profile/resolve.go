@@ -11,13 +11,13 @@ import (
 // The variables that the client's commands read. Package config knows them too, so that
 // the service does not take them for settings of its own.
 const (
-	EnvAPIKey    = "KEYPIN_API_KEY"
+	EnvAPIKey    = "KEYPIN_API_KEY" //nolint:gosec // the name of a variable, not a key
 	EnvToken     = "KEYPIN_TOKEN"
 	EnvBaseURL   = "KEYPIN_BASE_URL"
 	EnvWorkspace = "KEYPIN_WORKSPACE_ID"
 	EnvProfile   = "KEYPIN_PROFILE"
 
-	envOnePinAPIKey    = "ONEPIN_API_KEY"
+	envOnePinAPIKey    = "ONEPIN_API_KEY" //nolint:gosec // as above
 	envOnePinBaseURL   = "ONEPIN_BASE_URL"
 	envOnePinWorkspace = "ONEPIN_WORKSPACE_ID"
 )

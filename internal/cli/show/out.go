@@ -17,9 +17,8 @@ import (
 )
 
 const (
-	usualWidth    = 80
-	narrowest     = 20
-	maxTextColumn = 40
+	usualWidth = 80
+	narrowest  = 20
 )
 
 // Out is where a command's output goes.

@@ -11,7 +11,8 @@ import (
 // Column is a column of a table.
 type Column struct {
 	Title string
-	// Least is how narrow the column may be cut; 0 = it is never cut.
+	// Least is how narrow the column is cut before others are left out; 0 = it is never
+	// cut, as long as all can be seen otherwise.
 	Least int
 	// Drop is when the column is left out of a terminal that is too narrow: the highest
 	// first, 0 never.
@@ -88,9 +89,6 @@ func fit(columns []Column, rows [][]Cell, width int) (shown, widths []int) {
 		for _, row := range rows {
 			widths[i] = max(widths[i], ansi.StringWidth(Clean(row[i].Text)))
 		}
-		if c.Least > 0 {
-			widths[i] = min(widths[i], max(maxTextColumn, c.Least))
-		}
 	}
 	for {
 		least := 0 // what the columns need when all are cut as far as they may be
@@ -111,36 +109,37 @@ func fit(columns []Column, rows [][]Cell, width int) (shown, widths []int) {
 		}
 		shown = slices.Delete(shown, drop, drop+1)
 	}
-	narrow(columns, shown, widths, width)
+	const tight, last = 6, 1
+	for _, least := range []func(Column) int{
+		func(c Column) int { return cmpOr(c.Least, width) }, // as far as is wished
+		func(c Column) int {
+			if c.Least == 0 {
+				return width
+			}
+			return min(tight, c.Least)
+		},
+		func(Column) int { return last }, // no line may wrap
+	} {
+		for narrow(columns, shown, widths, width, least) {
+		}
+	}
 	return shown, widths
 }
 
-// narrow cuts the widest column that may be cut, until all fit.
-func narrow(columns []Column, shown, widths []int, width int) {
-	for {
-		total, widest := len(gap)*(len(shown)-1), -1
-		for _, i := range shown {
-			total += widths[i]
-			if columns[i].Least > 0 && widths[i] > columns[i].Least && (widest < 0 || widths[i] > widths[widest]) {
-				widest = i
-			}
+// narrow cuts the widest column that is wider than its least, if not all fit.
+func narrow(columns []Column, shown, widths []int, width int, least func(Column) int) bool {
+	total, widest := len(gap)*(len(shown)-1), -1
+	for _, i := range shown {
+		total += widths[i]
+		if widths[i] > least(columns[i]) && (widest < 0 || widths[i] > widths[widest]) {
+			widest = i
 		}
-		if total <= width {
-			return
-		}
-		if widest < 0 {
-			break
-		}
-		widths[widest]--
 	}
-	// Narrower than all that may be: the last column is cut, so that no line wraps.
-	for _, i := range slices.Backward(shown) {
-		total := len(gap) * (len(shown) - 1)
-		for _, j := range shown {
-			total += widths[j]
-		}
-		widths[i] = max(1, widths[i]-max(0, total-width))
+	if total <= width || widest < 0 {
+		return false
 	}
+	widths[widest]--
+	return true
 }
 
 func cmpOr(a, b int) int {
