@@ -47,6 +47,10 @@ bench-verify: ## Measure verification beside a bare handler and another product 
 bench-memory: ## Measure memory with a million keys, starts with ten million (10 minutes)
 	@$(GO) run ./test/benchmemory
 
+.PHONY: bench-cli
+bench-cli: ## Measure how soon the command is there, beside the program true (1 minute)
+	@$(GO) run ./test/benchcli
+
 .PHONY: cluster
 cluster: build ## Run three nodes with PostgreSQL, Redis and nginx on this machine
 	@./scripts/install.sh >&2

@@ -15,6 +15,7 @@ import (
 	"github.com/keypin/keypin/internal/app"
 	"github.com/keypin/keypin/internal/cli/console"
 	"github.com/keypin/keypin/internal/cli/problem"
+	"github.com/keypin/keypin/internal/cli/show"
 )
 
 // Process is what the command runs with.
@@ -55,12 +56,11 @@ func report(p Process, root, command *cobra.Command, err error) int {
 	default: // cobra's, or misuse
 		known = problem.Usage("%v", err)
 	}
-	path := command.CommandPath()
-	write := known.Write
 	if jsonAsked(root) {
-		write = known.WriteJSON
+		_ = known.WriteJSON(p.Stderr, command.CommandPath()) // beyond standard error there is nobody to tell
+	} else {
+		show.Lines(p.Stderr, known.Text(command.CommandPath()))
 	}
-	_ = write(p.Stderr, path) // beyond standard error there is nobody to tell
 	return known.Exit
 }
 

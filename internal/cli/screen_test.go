@@ -24,7 +24,7 @@ type screen struct {
 // process's but PATH, on which keypin is this test.
 func newScreen(t *testing.T, width, height int, shell string, env ...string) *screen {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "kp") // a socket's path must be short
+	dir, err := os.MkdirTemp("", "kp") //nolint:usetesting // a socket's path must be short, shorter than with a test's name
 	if err != nil {
 		t.Fatal(err)
 	}

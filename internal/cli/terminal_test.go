@@ -285,3 +285,24 @@ func TestAPageIsOpenedInTheBrowser(t *testing.T) {
 		t.Errorf("%q, %v", got, err)
 	}
 }
+
+func TestASecretIsNotTypedWhereItWouldBeShown(t *testing.T) {
+	t.Parallel()
+	service := startService(t)
+	token := service.token(t, "--user", "ann@example.com")
+	s := newScreen(t, 90, 20, bash, "KEYPIN_BASE_URL="+service.url, "KEYPIN_TOKEN="+token)
+	for _, command := range []string{"keypin keys verify", "keypin keys verify -", "keypin invites accept -", "keypin login --with-token"} {
+		s.ends(2, command+" 2>problem")
+		content, err := os.ReadFile(filepath.Join(s.home, "problem"))
+		if err != nil || !strings.Contains(string(content), "standard input is a terminal that would show what is typed") {
+			t.Errorf("%s: %s, %v", command, content, err)
+		}
+	}
+	// Where there is a terminal to ask on, it is asked for even so.
+	s.run("keypin login --with-token")
+	s.await(`Nothing is shown\.`)
+	s.paste(token)
+	s.keys("Enter")
+	s.ended(0)
+	s.without(token[:40])
+}

@@ -145,6 +145,10 @@ func (s *session) resolve(needed bool) error {
 	if s.settings.Note != "" {
 		s.out.Note("note: %s", s.settings.Note)
 	}
+	// An address that is none is not shown: it may hold a password.
+	if _, err := client.New(s.settings.BaseURL.Value()); err != nil {
+		return problem.Usage("the address of %s is not one: %s", s.settings.BaseURL.Source, tail(err))
+	}
 	return nil
 }
 
@@ -194,11 +198,7 @@ func (s *session) connect(settings profile.Settings, credential client.Secret) (
 		}
 		options = append(options, client.WithWorkspace(id))
 	}
-	api, err := client.New(settings.BaseURL.Value(), options...)
-	if err != nil {
-		return nil, problem.Usage("the address of %s is not one: %s", settings.BaseURL.Source, tail(err))
-	}
-	return api, nil
+	return client.New(settings.BaseURL.Value(), options...)
 }
 
 // tail is the last part of an error's text, which is what is wrong.

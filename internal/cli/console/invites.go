@@ -205,17 +205,17 @@ func (c *console) invitesAccept() *cobra.Command {
 		Use:   "accept [-]",
 		Short: "Join a workspace with an invite's token",
 		Long: `Accept asks for the token of an invite, without showing it, and makes you a member. It
-needs a session: a key cannot join. Where there is no terminal, or with the argument
--, the token is read from standard input; it is never an argument itself, where other
-users of the machine could see it.`,
+needs a session: a key cannot join. Where there is no terminal, the token is read from
+standard input; it is never an argument itself, where other users of the machine could
+see it.`,
 		Example:     "  keypin invites accept\n  keypin invites accept - <ann.invite",
 		Args:        takesDash,
 		Annotations: map[string]string{manual.Stdin: "the token of the invite"},
-		RunE: c.run(func(s *session, args []string) error {
+		RunE: c.run(func(s *session, _ []string) error {
 			if _, err := s.client(); err != nil { // before a question that would be in vain
 				return err
 			}
-			token, err := s.readSecret(len(args) > 0, "Token of the invite", "the token")
+			token, err := s.readSecret("Token of the invite", "give the token on standard input: keypin invites accept - <FILE")
 			if err != nil {
 				return err
 			}

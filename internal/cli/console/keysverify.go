@@ -24,8 +24,7 @@ func (c *console) keysVerify() *cobra.Command {
 		Use:   "verify [-]",
 		Short: "Check whether a key is good",
 		Long: `Verify asks the service whether a key is good, and what it may do. It asks for the key
-without showing it; where there is no terminal, or with the argument -, it reads it
-from standard input. The key is never an argument itself: other users of the machine
+without showing it; where there is no terminal, it reads it from standard input. The key is never an argument itself: other users of the machine
 and your shell's history could see it.
 
 A check counts against the key's limit unless --cost 0 is given. The exit code is 0
@@ -36,7 +35,7 @@ when the key is good and 1 when it is not.`,
 		Args:        takesDash,
 		Annotations: map[string]string{manual.Stdin: "the key"},
 	}
-	cmd.RunE = c.run(func(s *session, args []string) error {
+	cmd.RunE = c.run(func(s *session, _ []string) error {
 		if address != "" {
 			addr, err := netip.ParseAddr(address)
 			if err != nil {
@@ -51,7 +50,7 @@ when the key is good and 1 when it is not.`,
 			return err
 		}
 		var err error
-		if params.Key, err = s.readSecret(len(args) > 0, "Key to verify", "the key"); err != nil {
+		if params.Key, err = s.readSecret("Key to verify", "give the key on standard input: keypin keys verify - <FILE"); err != nil {
 			return err
 		}
 		v, err := call(s, func(ctx context.Context, api *client.Client) (*client.Verification, error) {
@@ -81,14 +80,18 @@ func takesDash(_ *cobra.Command, args []string) error {
 	}
 }
 
-// readSecret asks for a secret, or reads it from standard input.
-func (s *session) readSecret(dash bool, title, what string) (client.Secret, error) {
-	if !dash && s.ask.Possible() {
+// readSecret asks for a secret if standard input is a terminal, which would show it, and
+// reads it from there otherwise. remedy is what to do if neither can be.
+func (s *session) readSecret(title, remedy string) (client.Secret, error) {
+	if s.ask.Possible() {
 		return s.ask.Secret(s.ctx, title, "Paste it and press Enter. Nothing is shown.")
+	}
+	if _, terminal := show.Terminal(s.process.Stdin); terminal {
+		return client.Secret{}, problem.Usage("standard input is a terminal that would show what is typed, and standard error is none to ask on").WithDo("%s", remedy)
 	}
 	secret, err := ask.ReadSecret(s.ctx, s.process.Stdin)
 	if err != nil && !errors.Is(err, ask.ErrInterrupted) {
-		return secret, problem.Usage("standard input %v", err).WithDo("give %s there: %s - <FILE", what, s.cmd.CommandPath())
+		return secret, problem.Usage("standard input %v", err).WithDo("%s", remedy)
 	}
 	return secret, err
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keypin/keypin/client"
-	"github.com/keypin/keypin/internal/cli/ask"
 	"github.com/keypin/keypin/internal/cli/manual"
 	"github.com/keypin/keypin/internal/cli/problem"
 	"github.com/keypin/keypin/internal/cli/profile"
@@ -60,7 +59,8 @@ func (s *session) login(withToken bool) error {
 	if inTheClear(s.settings.BaseURL.Value()) {
 		s.out.Warn("warning: %s is not https: whoever is on the way can read the credential", s.settings.BaseURL.Value())
 	}
-	credential, err := s.askCredential(withToken)
+	credential, err := s.readSecret("API key or session token for "+s.settings.BaseURL.Value(),
+		"give the key or session token on standard input: keypin login --with-token <FILE")
 	if err != nil {
 		return err
 	}
@@ -95,17 +95,6 @@ func (s *session) askAddress(withToken bool) error {
 	}
 	s.settings.BaseURL = profile.Given(address, "your answer")
 	return nil
-}
-
-func (s *session) askCredential(withToken bool) (client.Secret, error) {
-	if !withToken {
-		return s.ask.Secret(s.ctx, "API key or session token for "+s.settings.BaseURL.Value(), "Paste it and press Enter. Nothing is shown.")
-	}
-	credential, err := ask.ReadSecret(s.ctx, s.process.Stdin)
-	if err != nil && !errors.Is(err, ask.ErrInterrupted) {
-		return credential, problem.Usage("standard input %v", err).WithDo("give the key or session token there, and nothing else")
-	}
-	return credential, err
 }
 
 // keep writes the profile and tells who is signed in.

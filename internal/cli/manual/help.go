@@ -6,9 +6,10 @@ import (
 	"strings"
 
 	"charm.land/lipgloss/v2"
-	"github.com/charmbracelet/x/ansi"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/keypin/keypin/internal/cli/show"
 )
 
 const (
@@ -63,8 +64,7 @@ func (p Page) prose(text string) string {
 			out = append(out, paragraph)
 			continue
 		}
-		line := strings.Join(strings.Fields(paragraph), " ")
-		out = append(out, ansi.Wordwrap(line, p.width(), ""))
+		out = append(out, strings.Join(show.Wrap(paragraph, p.width(), p.width()), "\n"))
 	}
 	return strings.Join(out, "\n\n")
 }
@@ -123,9 +123,9 @@ func (p Page) commands(b *strings.Builder, cmd *cobra.Command) {
 func (p Page) item(name, text string, longest int) string {
 	indent := 2 + longest + 3
 	if p.Width > 0 {
-		text = ansi.Wordwrap(text, max(tooThin/2, p.width()-indent), "")
+		width := max(tooThin/2, p.width()-indent)
+		text = strings.Join(show.Wrap(text, width, width), "\n"+strings.Repeat(" ", indent))
 	}
-	text = strings.ReplaceAll(text, "\n", "\n"+strings.Repeat(" ", indent))
 	return fmt.Sprintf("  %-*s   %s\n", longest, name, text)
 }
 

@@ -83,14 +83,13 @@ func (p *Problem) text() string {
 	return b.String() + "\n"
 }
 
-// Write tells a person; command is the command's path.
-func (p *Problem) Write(w io.Writer, command string) error {
+// Text tells a person, in lines; command is the command's path.
+func (p *Problem) Text(command string) string {
 	text := command + ": " + p.text()
 	if p.Exit == ExitUsage && p.Status == 0 && len(p.Do) == 0 {
 		text += "See " + command + " --help.\n"
 	}
-	_, err := io.WriteString(w, text)
-	return err
+	return text
 }
 
 // WriteJSON tells a program, in one line.

@@ -13,6 +13,7 @@ import (
 	"unicode"
 
 	"charm.land/lipgloss/v2"
+	"github.com/charmbracelet/x/ansi"
 	"github.com/charmbracelet/x/term"
 )
 
@@ -68,7 +69,52 @@ func (o Out) Note(format string, args ...any) {
 
 // Warn tells something that is not data, even when asked to be quiet.
 func (o Out) Warn(format string, args ...any) {
-	_, _ = fmt.Fprintf(o.Stderr, format+"\n", args...) // beyond standard error there is nobody to tell
+	Lines(o.Stderr, fmt.Sprintf(format, args...)+"\n")
+}
+
+// Lines writes lines that are not data. A terminal gets them broken between words, below
+// their beginnings.
+func Lines(w io.Writer, text string) {
+	if fd, ok := Terminal(w); ok {
+		if width, _, err := term.GetSize(fd); err == nil && width >= narrowest {
+			text = wrapLines(text, width)
+		}
+	}
+	_, _ = io.WriteString(w, text) // beyond standard error there is nobody to tell
+}
+
+func wrapLines(text string, width int) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		words := strings.TrimLeft(strings.TrimSuffix(line, "\n"), " ")
+		indent := len(line) - len(strings.TrimLeft(line, " "))
+		below := indent
+		if indent > 0 {
+			below += 2
+		}
+		b.WriteString(strings.Repeat(" ", indent) + strings.Join(Wrap(words, width-indent, width-below), "\n"+strings.Repeat(" ", below)) + "\n")
+	}
+	return b.String()
+}
+
+// Wrap breaks a text into lines, at spaces only: flags, ids and addresses stay whole, even
+// where they are wider than the line. The first line may be as wide as first says, the
+// others as rest says.
+func Wrap(text string, first, rest int) []string {
+	var lines []string
+	line, width := "", first
+	for word := range strings.FieldsSeq(text) {
+		switch {
+		case line == "":
+			line = word
+		case ansi.StringWidth(line)+1+ansi.StringWidth(word) <= width:
+			line += " " + word
+		default:
+			lines = append(lines, line)
+			line, width = word, rest
+		}
+	}
+	return append(lines, line)
 }
 
 // Style is what a text means.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/charmbracelet/x/ansi"
 )
 
 // Progress says on standard error that a command waits, once it has for a second. Stop
@@ -12,7 +14,7 @@ func (o Out) Progress(what string) (stop func()) {
 	if o.Quiet {
 		return func() {}
 	}
-	_, terminal := Terminal(o.Stderr)
+	_, terminal := Terminal(o.Stderr) // as wide as that of standard output, if that is one
 	return o.progress(what, terminal)
 }
 
@@ -30,7 +32,8 @@ func (o Out) progress(what string, terminal bool) (stop func()) {
 			}
 			switch {
 			case terminal:
-				_, _ = fmt.Fprintf(o.Stderr, "\r\x1b[K%s … %d s", what, seconds)
+				line := ansi.Truncate(fmt.Sprintf("%s … %d s", what, seconds), max(narrowest, o.Width-1), "…")
+				_, _ = fmt.Fprint(o.Stderr, "\r\x1b[K"+line)
 			case seconds == 1:
 				_, _ = fmt.Fprintf(o.Stderr, "%s …\n", what)
 			}

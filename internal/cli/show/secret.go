@@ -18,8 +18,8 @@ func (o Out) Secret(title, warning string, secret client.Secret) error {
 	width := max(ansi.StringWidth(title), ansi.StringWidth(warning), len(value)) + frame
 	var text string
 	if width > o.Width {
-		text = o.styled(Strong, ansi.Wrap(title, o.Width, "")) + "\n\n" + value + "\n\n" +
-			o.styled(Warning, ansi.Wrap(warning, o.Width, "")) + "\n"
+		text = o.styled(Strong, strings.Join(Wrap(title, o.Width, o.Width), "\n")) + "\n\n" + value + "\n\n" +
+			o.styled(Warning, strings.Join(Wrap(warning, o.Width, o.Width), "\n")) + "\n"
 	} else {
 		inside := o.styled(Strong, title) + "\n\n" + value + "\n\n" + o.styled(Warning, warning)
 		box := lipgloss.NewStyle().Border(lipgloss.RoundedBorder()).Padding(0, 2)

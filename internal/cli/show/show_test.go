@@ -159,6 +159,18 @@ func TestASecretStandsWholeOnOneLine(t *testing.T) {
 	}
 }
 
+func TestLinesAreBrokenBetweenWords(t *testing.T) {
+	t.Parallel()
+	const text = "keypin keys create: The request is not valid (422 validation_error)\n  --scope (body.scopes[0]): must be a scope of this service; they are listed in its OpenAPI document\n  request id: req_01a22379-8135-7231-b410-d940ccf9dc8b\n"
+	const want = "keypin keys create: The request is not\nvalid (422 validation_error)\n  --scope (body.scopes[0]): must be a\n    scope of this service; they are\n    listed in its OpenAPI document\n  request id:\n    req_01a22379-8135-7231-b410-d940ccf9dc8b\n"
+	if diff := cmp.Diff(want, wrapLines(text, 40)); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(text, wrapLines(text, 200)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestTimesAreToldAsSeenFromNow(t *testing.T) {
 	t.Parallel()
 	const day = 24 * time.Hour
@@ -284,7 +296,7 @@ func TestProgressIsToldAfterASecondAndIsGoneInTheEnd(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				var b locked
-				stop := Out{Stderr: &b}.progress("waiting", tt.terminal)
+				stop := Out{Stderr: &b, Width: 80}.progress("waiting", tt.terminal)
 				time.Sleep(tt.after)
 				stop()
 				stop()

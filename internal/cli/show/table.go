@@ -80,11 +80,13 @@ func (o Out) writeRow(b *strings.Builder, row []Cell, shown, widths []int) {
 	b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
 }
 
-// fit decides which columns are shown, and how wide each is.
+// fit decides which columns are shown, and how wide each is. Empty ones are not.
 func fit(columns []Column, rows [][]Cell, width int) (shown, widths []int) {
 	widths = make([]int, len(columns))
 	for i, c := range columns {
-		shown = append(shown, i)
+		if slices.ContainsFunc(rows, func(row []Cell) bool { return row[i].Text != "" }) {
+			shown = append(shown, i)
+		}
 		widths[i] = ansi.StringWidth(c.Title)
 		for _, row := range rows {
 			widths[i] = max(widths[i], ansi.StringWidth(Clean(row[i].Text)))
@@ -179,13 +181,13 @@ func (o Out) Details(pairs []Pair) error {
 
 func (o Out) detail(b *strings.Builder, p Pair, longest int) {
 	indent := longest + len(gap)
-	text := ansi.Wrap(Clean(p.Text), max(narrowest, o.Width-indent), ",")
-	for i, line := range strings.Split(text, "\n") {
+	width := max(narrowest, o.Width-indent)
+	for i, line := range Wrap(Clean(p.Text), width, width) {
 		if i == 0 {
 			b.WriteString(o.styled(Faint, p.Label) + strings.Repeat(" ", indent-len(p.Label)))
 		} else {
 			b.WriteString(strings.Repeat(" ", indent))
 		}
-		b.WriteString(o.styled(p.Style, strings.TrimRight(line, " ")) + "\n")
+		b.WriteString(o.styled(p.Style, line) + "\n")
 	}
 }
