@@ -48,7 +48,7 @@ bench-memory: ## Measure memory with a million keys, starts with ten million (10
 	@$(GO) run ./test/benchmemory
 
 .PHONY: bench-cli
-bench-cli: ## Measure how soon the command is there, beside the program true (1 minute)
+bench-cli: ## Measure how soon the command is there, beside the program true (30 seconds)
 	@$(GO) run ./test/benchcli
 
 .PHONY: cluster

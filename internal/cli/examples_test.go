@@ -15,7 +15,7 @@ import (
 )
 
 // commandLine finds keypin with its arguments in a line for a shell.
-var commandLine = regexp.MustCompile(`(?:^|[\s(|])keypin((?: +(?:"[^"]*"|'[^']*'|[^\s"'|<>;&#()]+))+)`)
+var commandLine = regexp.MustCompile(`(?:^|[\s(|])(?:bin/)?keypin((?: +(?:"[^"]*"|'[^']*'|[^\s"'|<>;&#()]+))+)`)
 
 var word = regexp.MustCompile(`"[^"]*"|'[^']*'|[^\s"']+`)
 
@@ -69,25 +69,27 @@ func TestEveryExampleOfTheHelpCanBeRun(t *testing.T) {
 	}
 }
 
-func TestEveryCommandOfThePageCanBeRun(t *testing.T) {
+func TestEveryCommandOfThePagesCanBeRun(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "cli.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var code strings.Builder
-	for i, part := range strings.Split(string(page), "```") {
-		if i%2 == 1 {
-			code.WriteString(part)
+	for name, least := range map[string]int{"README.md": 4, "docs/cli.md": 30} {
+		page, err := os.ReadFile(filepath.Join("..", "..", filepath.FromSlash(name)))
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	all := commandsIn(code.String())
-	if len(all) < 20 {
-		t.Errorf("the page has %d commands", len(all))
-	}
-	for _, args := range all {
-		if err := check(args); err != nil {
-			t.Errorf("keypin %s: %v", strings.Join(args, " "), err)
+		var code strings.Builder
+		for i, part := range strings.Split(string(page), "```") {
+			if i%2 == 1 {
+				code.WriteString(part)
+			}
+		}
+		all := commandsIn(code.String())
+		if len(all) < least {
+			t.Errorf("%s has %d commands", name, len(all))
+		}
+		for _, args := range all {
+			if err := check(args); err != nil {
+				t.Errorf("%s: keypin %s: %v", name, strings.Join(args, " "), err)
+			}
 		}
 	}
 }

@@ -51,9 +51,19 @@ func (c *console) completeGlobals(root *cobra.Command) {
 	}
 }
 
-func (c *console) completeProfiles(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+// once completes the first argument only.
+func once(how completion) completion {
+	return func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return how(cmd, args, word)
+	}
+}
+
+func (c *console) completeProfiles(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 	s, err := c.begin(cmd)
-	if err != nil || len(args) > 0 {
+	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	file, err := s.store.Load()
@@ -67,14 +77,11 @@ func (c *console) completeProfiles(cmd *cobra.Command, args []string, _ string) 
 	return out, cobra.ShellCompDirectiveNoFileComp
 }
 
-// completing completes one argument from what the service says, if it says so soon.
+// completing completes from what the service says, if it says so soon.
 // Whatever goes wrong completes nothing: there is nobody to tell.
 func (c *console) completing(list func(*session, context.Context, *client.Client) ([]string, error)) completion {
-	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	return func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 		const nothing = cobra.ShellCompDirectiveNoFileComp
-		if len(args) > 0 {
-			return nil, nothing
-		}
 		if cmd.Context() == nil {
 			cmd.SetContext(context.Background())
 		}
@@ -99,7 +106,7 @@ func (c *console) completing(list func(*session, context.Context, *client.Client
 
 // completeKeys completes the last characters of keys; their names are what is shown.
 func (c *console) completeKeys(status client.KeyStatus) completion {
-	return c.completing(func(_ *session, ctx context.Context, api *client.Client) ([]string, error) {
+	return once(c.completing(func(_ *session, ctx context.Context, api *client.Client) ([]string, error) {
 		page, err := api.Keys.ListPage(ctx, client.ListKeysParams{Status: status, Limit: 100})
 		if err != nil {
 			return nil, err
@@ -109,23 +116,23 @@ func (c *console) completeKeys(status client.KeyStatus) completion {
 			out = append(out, cobra.CompletionWithDesc(k.KeySuffix, show.Clean(k.Name)))
 		}
 		return out, nil
-	})
+	}))
 }
 
 func (c *console) completeWorkspaces(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
-	return c.completing(func(_ *session, ctx context.Context, api *client.Client) ([]string, error) {
+	return once(c.completing(func(_ *session, ctx context.Context, api *client.Client) ([]string, error) {
 		all, err := firstOf(api.Workspaces.List(ctx, client.ListParams{}))
 		var out []string
 		for _, w := range all {
 			out = append(out, cobra.CompletionWithDesc(w.Slug, show.Clean(w.Name)))
 		}
 		return out, err
-	})(cmd, args, word)
+	}))(cmd, args, word)
 }
 
 // completeMembers completes e-mail addresses of members, or of who is invited.
 func (c *console) completeMembers(pending bool) completion {
-	return c.completing(func(s *session, ctx context.Context, api *client.Client) ([]string, error) {
+	return once(c.completing(func(s *session, ctx context.Context, api *client.Client) ([]string, error) {
 		workspace, err := s.ownWorkspace()
 		if err != nil {
 			return nil, err
@@ -139,5 +146,5 @@ func (c *console) completeMembers(pending bool) completion {
 			}
 		}
 		return out, err
-	})
+	}))
 }

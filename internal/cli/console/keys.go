@@ -73,7 +73,7 @@ func collect[T any](s *session, p *part, list func(context.Context, *client.Clie
 		}
 		return items, nil
 	})
-	if more {
+	if more && err == nil {
 		s.out.Note("There are more than these %d: --limit N or --all lists them.", p.limit)
 	}
 	return items, err

@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -76,11 +77,11 @@ func (c *console) keysUpdate() *cobra.Command {
 // params makes the update of the flags that were given.
 func (c *keyChange) params(cmd *cobra.Command) (p client.UpdateKeyParams, err error) {
 	given := func(name string) bool { return cmd.Flags().Changed(name) }
-	any := false
+	some := false
 	for _, name := range []string{"name", "scope", "no-scopes", "suspend", "resume", "rate-limit", "expires", "allow-ip", "allow-any-ip", "metadata", "no-metadata"} {
-		any = any || given(name)
+		some = some || given(name)
 	}
-	if !any {
+	if !some {
 		return p, problem.Usage("needs something to change, such as --name, --scope, --suspend or --expires")
 	}
 	if given("name") {
@@ -112,8 +113,8 @@ func (c *keyChange) params(cmd *cobra.Command) (p client.UpdateKeyParams, err er
 	case c.limit == "default":
 		p.RateLimitPerMin = client.Clear[int]()
 	case given("rate-limit"):
-		var n int
-		if _, err := fmt.Sscanf(c.limit+" end", "%d end", &n); err != nil {
+		n, err := strconv.Atoi(c.limit)
+		if err != nil {
 			return p, problem.Usage("--rate-limit must be a whole number, or default")
 		}
 		p.RateLimitPerMin = client.Set(n)
@@ -153,6 +154,7 @@ Without --grace whoever uses the old key is locked out at once, so you are asked
 		Example: `  keypin keys rotate "Nightly export" --grace 24h
   keypin keys rotate 2PyLo5 --yes --output-file export.key --force`,
 		Args:              takes(1, 1, "KEY"),
+		Annotations:       destructive(),
 		ValidArgsFunction: c.completeKeys(client.KeysActive),
 	}
 	to := addSecretOut(cmd, true)

@@ -54,7 +54,7 @@ func (s *session) open(page string) error {
 		return s.format.Write(s.out.Stdout, map[string]string{"url": address})
 	}
 	if s.out.Terminal {
-		if browser := s.browser(); browser != nil && exec.CommandContext(s.ctx, browser[0], append(browser[1:], address)...).Run() == nil { //nolint:gosec // the user's own browser, and an address without a space or option in it
+		if browser := s.browser(); browser != nil && s.browse(browser, address) == nil {
 			s.out.Note("Opened %s.", address)
 			return nil
 		}
@@ -83,6 +83,13 @@ func (s *session) hasPage(address string) (bool, error) {
 		return false, err
 	}
 	return answer.StatusCode/100 == 2, nil
+}
+
+// browse runs the browser, which may be one for the terminal.
+func (s *session) browse(browser []string, address string) error {
+	cmd := exec.CommandContext(s.ctx, browser[0], append(browser[1:], address)...) //nolint:gosec // the user's own browser, and an address that begins with http
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.process.Stdin, s.process.Stdout, s.process.Stderr
+	return cmd.Run()
 }
 
 // browser is the command that opens an address; nil = there is none.

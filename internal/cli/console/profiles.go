@@ -28,7 +28,7 @@ func (c *console) profiles() *cobra.Command {
 --profile or KEYPIN_PROFILE chooses one for a single command.`,
 		Example:           "  keypin profile use work",
 		Args:              takes(0, 1, "NAME"),
-		ValidArgsFunction: c.completeProfiles,
+		ValidArgsFunction: once(c.completeProfiles),
 		RunE:              c.run(func(s *session, args []string) error { return s.useProfile(args) }),
 	}
 	return group(&cobra.Command{
