@@ -53,6 +53,10 @@ bench-cluster: ## Measure three nodes, and ten million keys on PostgreSQL (20 mi
 	@$(GO) run ./test/benchcluster
 	@$(GO) run ./test/benchpostgres
 
+.PHONY: bench-cli
+bench-cli: ## Measure how soon the command is there, beside the program true (30 seconds)
+	@$(GO) run ./test/benchcli
+
 .PHONY: cluster
 cluster: build ## Run three nodes with PostgreSQL, Redis and nginx on this machine
 	@./scripts/install.sh >&2

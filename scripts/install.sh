@@ -5,7 +5,8 @@
 # a C compiler (the race detector needs one), curl, Python's venv module, the proxies
 # nginx and Caddy, which the documentation's examples are for, the engines PostgreSQL,
 # PgBouncer and Redis, promtool (in Prometheus' package), what reads the deployment files
-# (systemd-analyze, buildah, kubectl), and Node's npm.
+# (systemd-analyze, buildah, kubectl), Node's npm, and what the command is tried in: a
+# terminal (tmux), bash and zsh with their completion, and a reader of manual pages (mandoc).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -32,6 +33,10 @@ have buildah || missing+=(buildah)
 have kubectl || missing+=(kubernetes-client)
 have setpriv && have unshare || missing+=(util-linux)
 have node && have npm || missing+=(nodejs npm)
+have tmux || missing+=(tmux)
+have zsh || missing+=(zsh)
+[[ -e /usr/share/bash-completion/bash_completion ]] || missing+=(bash-completion)
+have mandoc || missing+=(mandoc)
 ((${#missing[@]} == 0)) || apt_install "${missing[@]}"
 
 make --silent tools

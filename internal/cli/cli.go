@@ -7,50 +7,75 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/keypin/keypin/internal/app"
+	"github.com/keypin/keypin/internal/cli/console"
+	"github.com/keypin/keypin/internal/cli/problem"
+	"github.com/keypin/keypin/internal/cli/show"
 )
 
 // Process is what the command runs with.
 type Process struct {
 	Args    []string // without the program's name
 	Environ []string // as os.Environ gives it
+	Stdin   io.Reader
 	Stdout  io.Writer
 	Stderr  io.Writer
 }
-
-// The exit codes.
-const (
-	exitOK     = 0
-	exitFailed = 1
-	exitUsage  = 2
-)
 
 // Main runs the command until it is done or ctx ends, and returns the exit code.
 func Main(ctx context.Context, p Process) int {
 	root := newRoot(p)
 	root.SetArgs(p.Args)
+	root.SetIn(p.Stdin)
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
 	command, err := root.ExecuteContextC(ctx)
-	var failed failure
-	switch {
-	case err == nil:
-		return exitOK
-	case errors.As(err, &failed):
-		report(p.Stderr, "%s: %v\n", command.CommandPath(), err)
-		return exitFailed
-	default:
-		report(p.Stderr, "%s: %v\nSee %[1]s --help.\n", command.CommandPath(), err)
-		return exitUsage
+	if err == nil {
+		return problem.ExitOK
 	}
+	return report(p, root, command, err)
 }
 
-// report writes to standard error, beyond which there is nobody to tell.
-func report(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }
+// report tells what went wrong and gives the exit code.
+func report(p Process, root, command *cobra.Command, err error) int {
+	var told interface{ ExitCode() int }
+	if errors.As(err, &told) {
+		return told.ExitCode()
+	}
+	var known *problem.Problem
+	var failed failure
+	switch {
+	case errors.As(err, &known):
+	case errors.As(err, &failed):
+		known = problem.Failed("%v", err)
+	default: // cobra's, or misuse
+		known = problem.Usage("%v", err)
+	}
+	if jsonAsked(root) {
+		_ = known.WriteJSON(p.Stderr, command.CommandPath()) // beyond standard error there is nobody to tell
+	} else {
+		show.Lines(p.Stderr, known.Text(command.CommandPath()))
+	}
+	return known.Exit
+}
+
+// jsonAsked tells whether a program reads the output.
+func jsonAsked(root *cobra.Command) bool {
+	for _, name := range []string{"json", "jq", "template"} {
+		if f := root.PersistentFlags().Lookup(name); f.Changed && f.Value.String() != "false" {
+			return true
+		}
+	}
+	return false
+}
+
+// note writes to standard error, beyond which there is nobody to tell.
+func note(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }
 
 // failure marks an error of a command that was called rightly. All others are
 // cobra's, or misuse, and mean that the command line was wrong.
@@ -75,25 +100,65 @@ func run(do func(*cobra.Command) error) func(*cobra.Command, []string) error {
 	}
 }
 
+// The groups of the commands in the help, beside those of package console.
+const (
+	groupService = "service"
+	groupOther   = "other"
+)
+
 func newRoot(p Process) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "keypin",
 		Short: "Issue, manage and verify API keys",
-		Long: `Keypin is a service that issues, manages and verifies API keys.
+		Long: `Keypin is a service that issues, manages and verifies API keys, and the command that
+works with it: sign in with keypin login, then make a key with keypin keys create.
 
-Every setting can be given in a YAML file (--config FILE or KEYPIN_CONFIG), as an
-environment variable (log.format is KEYPIN_LOG_FORMAT), and some as flags. Flags
-are stronger than the environment, which is stronger than the file.
-"keypin config print" shows them all.`,
-		Example: `  keypin serve                              # on 127.0.0.1:8080, data in ./data
-  keypin token --data-dir ./data --user you@example.com
-  keypin config print`,
+Every setting of the service can be given in a YAML file (--config FILE or
+KEYPIN_CONFIG), as an environment variable (log.format is KEYPIN_LOG_FORMAT), and
+some as flags. Flags are stronger than the environment, which is stronger than the
+file. "keypin config print" shows them all.`,
+		Example: `  keypin login --base-url https://keys.example.com
+  keypin keys create "Nightly export" --scope workflows:read
+  keypin serve                              # on 127.0.0.1:8080, data in ./data
+  keypin token --data-dir ./data --user you@example.com`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return refuseGlobals(cmd) },
 	}
-	root.AddCommand(newServe(p), newToken(p), newMigrate(p), newCopy(p), newConfig(p), newVersion(p))
+	root.AddGroup(
+		&cobra.Group{ID: console.GroupKeys, Title: "Keys:"},
+		&cobra.Group{ID: console.GroupAccount, Title: "Account:"},
+		&cobra.Group{ID: groupService, Title: "Run the service:"},
+		&cobra.Group{ID: groupOther, Title: "Other:"},
+	)
+	console.AddCommands(root, console.Process{Environ: p.Environ, Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Version: readBuild().version})
+	for _, cmd := range []*cobra.Command{newServe(p), newToken(p), newMigrate(p), newCopy(p), newConfig(p)} {
+		cmd.GroupID = groupService
+		root.AddCommand(own(cmd))
+	}
+	for _, cmd := range []*cobra.Command{own(newVersion(p)), newSchema(p), own(newMan(p))} {
+		cmd.GroupID = groupOther
+		root.AddCommand(cmd)
+	}
+	root.SetHelpCommandGroupID(groupOther)
+	root.SetCompletionCommandGroupID(groupOther)
+	addTopics(root)
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { help(p, cmd) })
 	return root
+}
+
+// refuseGlobals refuses the global flags of the client's commands where they say nothing.
+func refuseGlobals(cmd *cobra.Command) error {
+	if !isOwn(cmd) {
+		return nil
+	}
+	for _, name := range []string{"profile", "workspace", "base-url", "json", "jq", "template", "yes"} {
+		if f := cmd.Root().PersistentFlags().Lookup(name); f.Changed {
+			return misuse("--" + name + " says nothing to " + strings.TrimSpace(cmd.CommandPath()) + ": leave it out")
+		}
+	}
+	return nil
 }
 
 // options are what the application needs of this process.

@@ -98,7 +98,7 @@ func (p *progress) told(table string, rows, written int64, done bool) {
 		return
 	}
 	p.last = now
-	report(p.w, "%s: %d rows, %d of them written%s\n", table, rows, written, map[bool]string{true: "", false: " …"}[done])
+	note(p.w, "%s: %d rows, %d of them written%s\n", table, rows, written, map[bool]string{true: "", false: " …"}[done])
 }
 
 func printSums(w io.Writer, sums []app.TableSum) error {

@@ -43,7 +43,7 @@ of that organisation, which the first such token makes.`,
 				return flagFault(err)
 			}
 			if madeKey {
-				report(p.Stderr, "note: made a new signing key in %s; only a service that runs with this data folder accepts the token\n", c.DataDir)
+				note(p.Stderr, "note: made a new signing key in %s; only a service that runs with this data folder accepts the token\n", c.DataDir)
 			}
 			_, err = fmt.Fprintln(p.Stdout, token.Reveal())
 			return err

@@ -4,15 +4,19 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"time"
 
 	"github.com/spf13/cobra"
 )
 
 // build says what this binary was made of.
-type build struct{ version, commit string }
+type build struct {
+	version, commit string
+	date            time.Time // of the commit; of today if that is not known
+}
 
 func readBuild() build {
-	b := build{version: "devel", commit: "unknown"}
+	b := build{version: "devel", commit: "unknown", date: time.Now().UTC()}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return b
@@ -25,6 +29,10 @@ func readBuild() build {
 		switch {
 		case s.Key == "vcs.revision":
 			b.commit = s.Value
+		case s.Key == "vcs.time":
+			if at, err := time.Parse(time.RFC3339, s.Value); err == nil {
+				b.date = at
+			}
 		case s.Key == "vcs.modified" && s.Value == "true":
 			changed = " with changes"
 		}

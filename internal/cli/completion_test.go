@@ -1,0 +1,39 @@
+package cli_test
+
+import (
+	"testing"
+)
+
+// TestCompletionWorksInRealShells loads the completion as its help says, and presses Tab.
+func TestCompletionWorksInRealShells(t *testing.T) {
+	t.Parallel()
+	service := startService(t)
+	token := service.token(t, "--user", "ann@example.com")
+	for _, shell := range []struct{ name, start, load string }{
+		{"bash", bash, ". /usr/share/bash-completion/bash_completion && . <(keypin completion bash)"},
+		{"zsh", "zsh -f", "autoload -U compinit && compinit -u && . <(keypin completion zsh)"},
+	} {
+		t.Run(shell.name, func(t *testing.T) {
+			t.Parallel()
+			s := newScreen(t, 100, 30, shell.start, "KEYPIN_BASE_URL="+service.url, "KEYPIN_TOKEN="+token)
+			s.ends(0, shell.load)
+			s.ends(0, "keypin keys create "+shell.name+" --type test --scope workflows:read --quiet")
+			for _, tt := range []struct{ typed, want string }{
+				{"keypin keys ro", `keypin keys rotate\b`},
+				{"keypin wor", `keypin workspaces\b`},
+				{"keypin keys list --stat", `keypin keys list --status\b`},
+				{"keypin keys list --status rev", `keypin keys list --status revoked\b`},
+				{"keypin members update x --role ed", `keypin members update x --role editor\b`},
+				{"keypin open da", `keypin open dashboard\b`},
+				{"keypin workspaces get ann", `keypin workspaces get ann[a-z0-9-]*\b`},
+			} {
+				s.keys("C-c")
+				s.ends(0, "true")
+				s.await(`^(\$|%|.*#) $`)
+				s.types(tt.typed)
+				s.keys("Tab")
+				s.await(tt.want + ` ?$`)
+			}
+		})
+	}
+}

@@ -1,0 +1,150 @@
+package console
+
+import (
+	"context"
+	"io"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/keypin/keypin/client"
+	"github.com/keypin/keypin/internal/cli/show"
+)
+
+// completionTime is how long a completion may wait for the service.
+const completionTime = 2 * time.Second
+
+// completion is a function of cobra's that completes arguments.
+type completion = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective)
+
+// completeChoices completes the flags of cmd that have a few values.
+func completeChoices(cmd *cobra.Command) {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if c, ok := f.Value.(*choice); ok {
+			mustComplete(cmd, f.Name, cobra.FixedCompletions(c.allowed, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveKeepOrder))
+		}
+	})
+}
+
+func mustComplete(cmd *cobra.Command, flag string, how completion) {
+	if err := cmd.RegisterFlagCompletionFunc(flag, how); err != nil {
+		panic(err) // the flag is defined by the caller, and completed once
+	}
+}
+
+// completeGlobals completes the global flags.
+func (c *console) completeGlobals(root *cobra.Command) {
+	mustComplete(root, "profile", c.completeProfiles)
+	mustComplete(root, "workspace", c.completing(func(s *session, ctx context.Context, api *client.Client) ([]string, error) {
+		all, err := firstOf(api.Workspaces.List(ctx, client.ListParams{}))
+		var out []string
+		for _, w := range all {
+			out = append(out, cobra.CompletionWithDesc(w.ID, show.Clean(w.Name)))
+		}
+		return out, err
+	}))
+	for _, flag := range []string{"base-url", "jq", "template"} {
+		mustComplete(root, flag, cobra.NoFileCompletions)
+	}
+}
+
+// once completes the first argument only.
+func once(how completion) completion {
+	return func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return how(cmd, args, word)
+	}
+}
+
+func (c *console) completeProfiles(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	s, err := c.begin(cmd)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	file, err := s.store.Load()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(file.Profiles)) {
+		out = append(out, cobra.CompletionWithDesc(name, file.Profiles[name].BaseURL))
+	}
+	return out, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completing completes from what the service says, if it says so soon.
+// Whatever goes wrong completes nothing: there is nobody to tell.
+func (c *console) completing(list func(*session, context.Context, *client.Client) ([]string, error)) completion {
+	return func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		const nothing = cobra.ShellCompDirectiveNoFileComp
+		if cmd.Context() == nil {
+			cmd.SetContext(context.Background())
+		}
+		s, err := c.begin(cmd)
+		if err != nil {
+			return nil, nothing
+		}
+		s.out.Stderr, s.out.Quiet = io.Discard, true
+		api, err := s.client()
+		if err != nil {
+			return nil, nothing
+		}
+		ctx, cancel := context.WithTimeout(cmd.Context(), completionTime)
+		defer cancel()
+		out, err := list(s, ctx, api)
+		if err != nil {
+			return nil, nothing
+		}
+		return out, nothing | cobra.ShellCompDirectiveKeepOrder
+	}
+}
+
+// completeKeys completes the last characters of keys; their names are what is shown.
+func (c *console) completeKeys(status client.KeyStatus) completion {
+	return once(c.completing(func(_ *session, ctx context.Context, api *client.Client) ([]string, error) {
+		page, err := api.Keys.ListPage(ctx, client.ListKeysParams{Status: status, Limit: 100})
+		if err != nil {
+			return nil, err
+		}
+		var out []string
+		for _, k := range page.Items {
+			out = append(out, cobra.CompletionWithDesc(k.KeySuffix, show.Clean(k.Name)))
+		}
+		return out, nil
+	}))
+}
+
+func (c *console) completeWorkspaces(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+	return once(c.completing(func(_ *session, ctx context.Context, api *client.Client) ([]string, error) {
+		all, err := firstOf(api.Workspaces.List(ctx, client.ListParams{}))
+		var out []string
+		for _, w := range all {
+			out = append(out, cobra.CompletionWithDesc(w.Slug, show.Clean(w.Name)))
+		}
+		return out, err
+	}))(cmd, args, word)
+}
+
+// completeMembers completes e-mail addresses of members, or of who is invited.
+func (c *console) completeMembers(pending bool) completion {
+	return once(c.completing(func(s *session, ctx context.Context, api *client.Client) ([]string, error) {
+		workspace, err := s.ownWorkspace()
+		if err != nil {
+			return nil, err
+		}
+		all, err := firstOf(api.Members.List(ctx, workspace, client.ListParams{}))
+		var out []string
+		for i := range all {
+			m := &all[i]
+			if (m.Status == client.MemberPending) == pending && m.Email != "" {
+				out = append(out, cobra.CompletionWithDesc(m.Email, string(m.Role)))
+			}
+		}
+		return out, err
+	}))
+}

@@ -1,0 +1,155 @@
+package console
+
+import (
+	"context"
+	"iter"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keypin/keypin/client"
+	"github.com/keypin/keypin/internal/cli/problem"
+	"github.com/keypin/keypin/internal/cli/show"
+)
+
+func newRole() *choice { return &choice{allowed: []string{"admin", "editor", "viewer"}} }
+
+const roleHelp = "`ROLE` admin (may do all), editor (their own keys) or viewer (looks only) (needed)"
+
+func (c *console) members() *cobra.Command {
+	return group(&cobra.Command{
+		Use:   "members",
+		Short: "List the members of a workspace, change their roles, remove them",
+		Long: `Members belong to the workspace that commands act in; --workspace names another. Where
+a command takes MEMBER, name one by e-mail address or id.`,
+		Example: "  keypin members list\n  keypin members update ann@example.com --role viewer",
+	}, c.membersList(), c.membersUpdate(), c.membersRemove())
+}
+
+func (c *console) membersList() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "list",
+		Short:   "List the members, and who is invited",
+		Long:    "List shows the members, oldest first, and the pending invites behind them.",
+		Example: "  keypin members list\n  keypin members list --jq '.[] | select(.role == \"admin\") | .email'",
+		Args:    takes(0, 0, ""),
+	}
+	wanted := addPart(cmd)
+	cmd.RunE = c.run(func(s *session, _ []string) error {
+		if err := wanted.check(cmd); err != nil {
+			return err
+		}
+		workspace, err := s.ownWorkspace()
+		if err != nil {
+			return err
+		}
+		all, err := collect(s, wanted, func(ctx context.Context, api *client.Client) iter.Seq2[client.Member, error] {
+			return api.Members.List(ctx, workspace, client.ListParams{Limit: wanted.page()})
+		})
+		if err != nil {
+			return err
+		}
+		return s.data(all, func() error {
+			rows := make([][]show.Cell, len(all))
+			for i := range all {
+				m := &all[i]
+				rows[i] = []show.Cell{{Text: orElse(m.Email, "-"), Style: show.Strong}, {Text: fullName(m)}, {Text: string(m.Role)}, memberState(m),
+					s.out.AgoOr(m.LastActiveAt, "never"), {Text: m.ID, Style: show.Faint}}
+			}
+			return s.out.Table([]show.Column{{Title: "E-MAIL", Least: 12}, {Title: "NAME", Least: 8, Drop: 3}, {Title: "ROLE"}, {Title: "STATE"},
+				{Title: "ACTIVE", Drop: 1}, {Title: "ID", Drop: 2}}, rows)
+		})
+	})
+	return cmd
+}
+
+func fullName(m *client.Member) string { return strings.TrimSpace(m.FirstName + " " + m.LastName) }
+
+func memberState(m *client.Member) show.Cell {
+	if m.Status == client.MemberPending {
+		return show.Cell{Text: "invited", Exact: string(m.Status), Style: show.Warning}
+	}
+	return show.Cell{Text: string(m.Status), Style: show.Good}
+}
+
+// who is a member in a sentence.
+func who(m *client.Member) string {
+	return show.Clean(orElse(m.Email, orElse(fullName(m), m.ID)))
+}
+
+func (c *console) membersUpdate() *cobra.Command {
+	role := newRole()
+	cmd := &cobra.Command{
+		Use:               "update MEMBER",
+		Short:             "Change a member's role",
+		Long:              "Update changes a member's role; admins only. The last admin stays one.",
+		Example:           "  keypin members update ann@example.com --role editor",
+		Args:              takes(1, 1, "MEMBER"),
+		ValidArgsFunction: c.completeMembers(false),
+	}
+	cmd.RunE = c.run(func(s *session, args []string) error {
+		if role.value == "" {
+			return problem.Usage("needs --role admin, editor or viewer")
+		}
+		workspace, err := s.ownWorkspace()
+		if err != nil {
+			return err
+		}
+		member, err := s.findMember(workspace, args[0], false)
+		if err != nil {
+			return err
+		}
+		m, err := call(s, func(ctx context.Context, api *client.Client) (*client.Member, error) {
+			return api.Members.SetRole(ctx, workspace, member.ID, client.Role(role.value))
+		})
+		if err != nil {
+			return err
+		}
+		return s.data(m, func() error {
+			s.out.Note("%s is %s now.", who(m), m.Role)
+			return nil
+		})
+	})
+	cmd.Flags().Var(role, "role", roleHelp)
+	completeChoices(cmd)
+	return cmd
+}
+
+func (c *console) membersRemove() *cobra.Command {
+	return &cobra.Command{
+		Use:               "remove MEMBER",
+		Short:             "Take a member out of the workspace",
+		Long:              "Remove takes a member out of the workspace; admins only. The keys that they made go on\nworking. The last admin stays.",
+		Example:           "  keypin members remove ann@example.com",
+		Args:              takes(1, 1, "MEMBER"),
+		Annotations:       destructive(),
+		ValidArgsFunction: c.completeMembers(false),
+		RunE: c.run(func(s *session, args []string) error {
+			const question = "Remove %s from the workspace? Keys that they made go on working."
+			if !s.flags.yes && !s.ask.Possible() {
+				return s.confirm(sentenceOf(question, "the member"), "")
+			}
+			workspace, err := s.ownWorkspace()
+			if err != nil {
+				return err
+			}
+			member, err := s.findMember(workspace, args[0], false)
+			if err != nil {
+				return err
+			}
+			if err := s.confirm(sentenceOf(question, who(member)), "The role is "+string(member.Role)+"."); err != nil {
+				return err
+			}
+			m, err := call(s, func(ctx context.Context, api *client.Client) (*client.Member, error) {
+				return api.Members.Remove(ctx, workspace, member.ID)
+			})
+			if err != nil {
+				return err
+			}
+			return s.data(m, func() error {
+				s.out.Note("Removed %s.", who(m))
+				return nil
+			})
+		}),
+	}
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/keypin/keypin/test/measure"
+)
+
+// command is how the page names this program.
+const command = "go run ./test/benchcli"
+
+// soon is how soon the help should be there.
+const soon = 30 * time.Millisecond
+
+// options are what a run is told.
+type options struct {
+	dir    string // the programs are built in a folder that is made here and removed afterwards
+	docs   string // the page to rewrite; "" = none
+	turns  int
+	starts int
+}
+
+const defaultTurns = 25
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, parse(), os.Stdout, os.Stderr)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "benchcli:", err)
+		os.Exit(1)
+	}
+}
+
+func parse() (o options) {
+	flag.StringVar(&o.dir, "dir", "bin", "build in a new folder in `DIR`, and remove it afterwards")
+	flag.StringVar(&o.docs, "docs", "docs/benchmarks.md", "rewrite the measured part of `FILE`; empty = print only")
+	flag.IntVar(&o.turns, "turns", defaultTurns, "`N` turns; the page is not rewritten for fewer than usual")
+	flag.IntVar(&o.starts, "starts", 20, "start each program `N` times in a turn")
+	flag.Parse()
+	return o
+}
+
+func run(ctx context.Context, o options, out, progress io.Writer) (err error) {
+	began := time.Now()
+	machine, err := measure.Inspect(ctx, o.dir, began)
+	if err != nil {
+		return err
+	}
+	before, err := measure.Used()
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp(o.dir, "benchcli-")
+	if err != nil {
+		return fmt.Errorf("making a folder for the programs: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if dir, err = filepath.Abs(dir); err != nil {
+		return err
+	}
+	_, _ = fmt.Fprintln(progress, "building the programs") // nobody is left to tell
+	if err := build(ctx, dir); err != nil {
+		return err
+	}
+	_, _ = fmt.Fprintln(progress, "starting them") // likewise
+	text, err := compare(ctx, o, dir)
+	if err != nil {
+		return err
+	}
+	after, err := measure.Used()
+	if err != nil {
+		return err
+	}
+	took := time.Since(began)
+	text = machine.Heading(command, took, measure.Disturbed(before, after, took)) + "\n" + text
+	if _, err := io.WriteString(out, text); err != nil {
+		return err
+	}
+	if o.docs == "" || o.turns < defaultTurns {
+		return nil
+	}
+	return measure.Rewrite(o.docs, command, text)
+}
+
+func build(ctx context.Context, dir string) error {
+	for name, pkg := range map[string]string{"keypin": "./cmd/keypin", "empty": "./test/benchcli/empty"} {
+		if err := measure.Build(ctx, filepath.Join(dir, name), pkg); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// compare starts the programs in turns and makes the table.
+func compare(ctx context.Context, o options, dir string) (string, error) {
+	nothing, err := exec.LookPath("true")
+	if err != nil {
+		return "", err
+	}
+	keypin := filepath.Join(dir, "keypin")
+	programs := [][]string{
+		{nothing}, {filepath.Join(dir, "empty")}, {keypin, "--help"}, {keypin, "keys", "create", "--help"},
+		{keypin, "__complete", "keys", "ro"}, {keypin, "profile", "list"},
+	}
+	samples := make([][]measure.Sample, len(programs))
+	for turn := range o.turns + 1 {
+		for i := range programs {
+			if turn%2 == 1 { // every other turn in reverse order
+				i = len(programs) - 1 - i
+			}
+			s, err := starts(ctx, o.starts, dir, programs[i])
+			if err != nil {
+				return "", err
+			}
+			if turn > 0 { // the first one warms up
+				samples[i] = append(samples[i], s)
+			}
+		}
+	}
+	var rows []measure.Row
+	for i, p := range programs[2:] {
+		what := strings.Join(append([]string{"keypin"}, p[1:]...), " ")
+		for j, other := range []string{"`true`", "a Go program that does nothing"} {
+			rows = append(rows, measure.Row{What: "`" + what + "`", Figure: measure.Milliseconds(measure.Median(samples[i+2], measure.P50)),
+				Against: other + ", " + measure.Milliseconds(measure.Median(samples[j], measure.P50)), Ratio: measure.RatioOf(samples[i+2], samples[j], measure.P50)})
+		}
+	}
+	help := measure.Median(samples[2], measure.P50)
+	verdict := "met"
+	if help > soon {
+		verdict = "**missed**"
+	}
+	return measure.Table(rows) + fmt.Sprintf("\nThe help is there in %s: the aim of at most %s is %s.\n", measure.Milliseconds(help), measure.Milliseconds(soon), verdict), nil
+}
+
+// starts runs a program several times, one after the other, from its start to its end.
+func starts(ctx context.Context, n int, home string, program []string) (measure.Sample, error) {
+	took := make([]time.Duration, n)
+	for i := range took {
+		cmd := exec.CommandContext(ctx, program[0], program[1:]...) //nolint:gosec // the programs are named above
+		cmd.Env = []string{"HOME=" + home, "PATH=" + os.Getenv("PATH")}
+		began := time.Now()
+		if err := cmd.Run(); err != nil {
+			return measure.Sample{}, fmt.Errorf("%s: %w", strings.Join(program, " "), err)
+		}
+		took[i] = time.Since(began)
+	}
+	slices.Sort(took)
+	return measure.Sample{P50: took[n/2], P99: took[n-1]}, nil
+}
