@@ -47,7 +47,7 @@ type page struct {
 	Headings    []heading
 
 	text      *text      // of a page that is Markdown
-	operation *operation // of a page of the API reference
+	Operation *operation // of a page of the API reference
 
 	Prev, Next *page
 }

@@ -223,9 +223,9 @@ func (d *document) reference() []group {
 		}
 		slices.SortFunc(pages, func(a, b *page) int {
 			// A path's own calls come before those of what is below it.
-			key := func(p *page) string { return strings.ReplaceAll(p.operation.Path, "{", " ") }
+			key := func(p *page) string { return strings.ReplaceAll(p.Operation.Path, "{", " ") }
 			return cmp.Or(cmp.Compare(key(a), key(b)),
-				cmp.Compare(slices.Index(methodOrder, a.operation.Method), slices.Index(methodOrder, b.operation.Method)))
+				cmp.Compare(slices.Index(methodOrder, a.Operation.Method), slices.Index(methodOrder, b.Operation.Method)))
 		})
 		groups = append(groups, group{Title: tag.Name, Description: tag.Description, Pages: pages})
 	}
@@ -239,7 +239,7 @@ func (d *document) operationPage(op *operation) *page {
 		Title:       op.Summary,
 		Description: collapse(strings.ReplaceAll(op.Description, "`", "")),
 		Group:       op.Tags[0],
-		operation:   op,
+		Operation:   op,
 	}
 	p.Description = firstSentences(p.Description)
 	p.Headings = append(p.Headings, heading{Level: 1, ID: op.ID, Title: op.Summary, Text: op.Method + " " + op.Path + " " + strings.ReplaceAll(op.Description, "`", "")})

@@ -231,7 +231,7 @@ func bounds(least, most *int64, unit string) []string {
 		return []string{grouped(*least) + "–" + grouped(*most) + unit}
 	case most != nil:
 		return []string{"at most " + grouped(*most) + unit}
-	case least != nil && *least > 0:
+	case least != nil && *least > 1: // not empty is said in words
 		return []string{"at least " + grouped(*least) + unit}
 	}
 	return nil

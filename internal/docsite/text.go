@@ -102,7 +102,8 @@ func plainText(b *strings.Builder, n ast.Node, source []byte) {
 	case *ast.FencedCodeBlock, *ast.CodeBlock:
 		lines := n.Lines()
 		for i := range lines.Len() {
-			b.Write(lines.At(i).Value(source))
+			line := lines.At(i)
+			b.Write(line.Value(source))
 		}
 	case *ast.HTMLBlock, *ast.RawHTML:
 	default:
