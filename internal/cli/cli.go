@@ -92,7 +92,7 @@ are stronger than the environment, which is stronger than the file.
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
-	root.AddCommand(newServe(p), newToken(p), newMigrate(p), newCopy(p), newConfig(p), newVersion(p))
+	root.AddCommand(newServe(p), newToken(p), newMigrate(p), newCopy(p), newConfig(p), newDocs(p), newVersion(p))
 	return root
 }
 

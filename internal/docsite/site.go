@@ -5,10 +5,15 @@ import (
 	"embed"
 	"fmt"
 	"html/template"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"strings"
+
+	"github.com/keypin/keypin/internal/keypin"
 )
 
 const (
@@ -38,6 +43,17 @@ type Options struct {
 	BaseURL func(*http.Request) string
 	// Logger is told of pages that cannot be rendered, and of votes that cannot be kept.
 	Logger *slog.Logger
+
+	// Votes is where readers' votes are kept, Limiter how many are taken, and ClientAddr
+	// whose they are, as far as that is counted.
+	Votes      Votes
+	Limiter    keypin.Limiter
+	ClientAddr func(*http.Request) netip.Addr
+	Clock      keypin.Clock
+	Random     io.Reader
+	// PublicURL is where readers reach this server when a proxy gives requests another
+	// Host; "" = nowhere else.
+	PublicURL string
 }
 
 // Site is the documentation. It is an http.Handler for the paths that Route names.
@@ -54,12 +70,22 @@ type Site struct {
 	resources  map[string]*resource
 	redirects  map[string]string
 	packs      packs
+	sameOrigin *http.CrossOriginProtection
 }
 
 // New reads the pages and the document. The error says which page is wrong.
 func New(o Options) (*Site, error) {
-	s := &Site{options: o, byPath: map[string]*page{}}
+	s := &Site{options: o, byPath: map[string]*page{}, sameOrigin: http.NewCrossOriginProtection()}
 	var err error
+	if o.PublicURL != "" {
+		public, err := url.Parse(o.PublicURL)
+		if err == nil {
+			err = s.sameOrigin.AddTrustedOrigin(public.Scheme + "://" + public.Host)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("the public URL: %w", err)
+		}
+	}
 	if s.document, err = parseDocument(o.OpenAPI); err != nil {
 		return nil, err
 	}
