@@ -212,7 +212,7 @@ func notes(s *schema) []string {
 	if s.Default != nil {
 		n = append(n, "default: "+jsonOf(s.Default))
 	}
-	if s.Pattern != "" && len(s.Pattern) <= 64 && !strings.Contains(s.Pattern, `\x00`) && !strings.Contains(s.Pattern, "\x00") {
+	if s.Pattern != "" && len(s.Pattern) <= 40 && !strings.Contains(s.Pattern, `\x00`) && !strings.Contains(s.Pattern, "\x00") {
 		n = append(n, "pattern: "+s.Pattern)
 	}
 	return n

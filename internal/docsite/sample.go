@@ -177,16 +177,30 @@ func (d *document) requestSample(op *operation) object {
 	if s == nil {
 		return nil
 	}
+	body := d.resolve(s)
 	if o, ok := requestSamples[op.ID]; ok {
-		return o
+		return d.withKnownScopes(o, body)
 	}
 	o := object{}
-	body := d.resolve(s)
 	for _, name := range d.fieldsOf(body) {
 		f := d.resolve(body.Properties[name])
 		if slices.Contains(body.Required, name) || len(f.Examples) > 0 {
 			o = append(o, pair{name, d.sample(f)})
 		}
+	}
+	return o
+}
+
+// withKnownScopes makes an example of a scope that this deployment has, which may have
+// others than the usual ones.
+func (d *document) withKnownScopes(o object, body *schema) object {
+	scopes, ok := o.get("scopes").([]any)
+	if !ok || body.Properties["scopes"] == nil || body.Properties["scopes"].Items == nil {
+		return o
+	}
+	known := d.resolve(body.Properties["scopes"].Items).Enum
+	if len(known) > 0 && !slices.Contains(known, scopes[0]) {
+		return o.with("scopes", known[:1])
 	}
 	return o
 }

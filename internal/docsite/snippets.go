@@ -148,8 +148,13 @@ func (r request) python() string {
 	if !ok {
 		return ""
 	}
-	var args []string
+	var args, named []string
 	for _, p := range r.ids {
+		// Who belongs to a workspace is found in it; the workspaces' own calls are about it.
+		if p.Name == "workspace_id" && !strings.HasPrefix(call.method, "workspaces.") {
+			named = append(named, p.Name+"="+pythonLiteral(p.Value))
+			continue
+		}
 		args = append(args, pythonLiteral(p.Value))
 	}
 	for i, p := range append(r.query, r.body...) {
@@ -159,12 +164,13 @@ func (r request) python() string {
 		}
 		args = append(args, arg)
 	}
+	args = append(args, named...)
 	joined := strings.Join(args, ", ")
 	if len(joined) > 60 {
 		joined = "\n    " + strings.Join(args, ",\n    ") + ",\n"
 	}
 	made := "client." + call.method + "(" + joined + ")"
-	code := "from keypin import Keypin\n\nclient = Keypin(base_url=\"" + baseURL + "\")  # the token is KEYPIN_TOKEN\n\n"
+	code := "from keypin import Keypin\n\nclient = Keypin(base_url=\"" + baseURL + "\")  # KEYPIN_TOKEN holds the token\n\n"
 	if call.each != "" {
 		return code + "for " + call.result + " in " + made + ":\n    print(" + call.each + ")"
 	}

@@ -57,8 +57,9 @@ function beginCopying() {
   for (const button of all(".copy")) {
     button.hidden = false;
     button.onclick = () => {
-      const box = button.closest(".code, .pane, .panel, .call");
-      copy(one("pre code, code", box).textContent, button);
+      const box = button.closest(".code, .panel, .call");
+      const code = all("pre code", box).find((c) => c.offsetParent) ?? one("code", box);
+      copy(code.textContent, button);
     };
   }
   for (const button of all(".copy-page")) {

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/keypin/keypin/internal/keypin"
-	"github.com/keypin/keypin/internal/store/sqlite/column"
 	"github.com/keypin/keypin/internal/store/sqlite/db"
 )
 
@@ -202,10 +201,6 @@ func TestNoReadScansATable(t *testing.T) {
 		"InviteByToken":     func() error { _, err := r.InviteByToken(ctx, [32]byte{}); return err },
 		"PendingInvites":    func() error { _, _, err := r.PendingInvites(ctx, id, time.Now(), page); return err },
 		"AuditEntries":      func() error { _, err := r.AuditEntries(ctx, id, page); return err },
-		"CommentPageVote": func() error {
-			_, err := r.queries.CommentPageVote(ctx, db.CommentPageVoteParams{ID: column.ID(id), Page: "p", Comment: "c"})
-			return err
-		},
 		"ChainUsage": func() error { _, err := r.ChainUsage(ctx, id, id, keypin.UsageQuery{}); return err },
 		"TopKeys":    func() error { _, err := r.TopKeys(ctx, id, keypin.UsageQuery{}, 1); return err },
 		"LastUse":    func() error { _, err := r.LastUse(ctx, id, id); return err },
