@@ -140,7 +140,7 @@ func (s *Site) Route(r *http.Request) string {
 		return path
 	case strings.HasPrefix(path, assetsPath):
 		return assetsPath + "{name}"
-	case path == root, strings.HasPrefix(path, root+"/"):
+	case path == root, path == root+".md", strings.HasPrefix(path, root+"/"):
 		return root + "/{page}"
 	case s.redirects[path] != "":
 		return "/{old-page}"
