@@ -66,7 +66,7 @@ func newSession(t *testing.T) *session {
 func (s *session) environment() []string {
 	return []string{
 		"PATH=" + served.folder + ":" + os.Getenv("PATH"), "HOME=" + s.folder, "KEYPIN_BASE_URL=" + served.base, "KEYPIN_TOKEN=" + served.Token,
-		"KEYPIN_DATA_URL=http://" + served.DataAddress, "PYTHONPATH=" + sdkPath(s.t), "GOCACHE=" + os.Getenv("GOCACHE"), "GOFLAGS=-mod=mod",
+		"PYTHONPATH=" + sdkPath(s.t),
 	}
 }
 
@@ -107,16 +107,11 @@ func (s *session) run(b block) (string, error) {
 		return s.shell.say(file + " " + environment)
 	case "python":
 		if s.python == nil {
-			interpreter, err := filepath.Abs(python())
-			if err != nil {
-				return "", err
-			}
-			s.python = s.start(interpreter, "-c", pythonDriver)
+			s.python = s.start(python(s.t), "-c", pythonDriver)
 			if s.serial == 1 {
-				err = os.WriteFile(environment, nil, 0o600)
-			}
-			if err != nil {
-				return "", err
+				if err := os.WriteFile(environment, nil, 0o600); err != nil {
+					return "", err
+				}
 			}
 		}
 		return s.python.say(file + " " + environment)
@@ -127,7 +122,7 @@ func (s *session) run(b block) (string, error) {
 		}
 		cmd := exec.CommandContext(s.t.Context(), "go", "run", program)
 		cmd.Dir = "../.."
-		cmd.Env = append(os.Environ(), s.environment()[2:5]...)
+		cmd.Env = append(os.Environ(), s.environment()[2:]...)
 		out, err := cmd.CombinedOutput()
 		return string(out), err
 	}

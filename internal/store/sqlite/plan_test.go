@@ -201,9 +201,9 @@ func TestNoReadScansATable(t *testing.T) {
 		"InviteByToken":     func() error { _, err := r.InviteByToken(ctx, [32]byte{}); return err },
 		"PendingInvites":    func() error { _, _, err := r.PendingInvites(ctx, id, time.Now(), page); return err },
 		"AuditEntries":      func() error { _, err := r.AuditEntries(ctx, id, page); return err },
-		"ChainUsage": func() error { _, err := r.ChainUsage(ctx, id, id, keypin.UsageQuery{}); return err },
-		"TopKeys":    func() error { _, err := r.TopKeys(ctx, id, keypin.UsageQuery{}, 1); return err },
-		"LastUse":    func() error { _, err := r.LastUse(ctx, id, id); return err },
+		"ChainUsage":        func() error { _, err := r.ChainUsage(ctx, id, id, keypin.UsageQuery{}); return err },
+		"TopKeys":           func() error { _, err := r.TopKeys(ctx, id, keypin.UsageQuery{}, 1); return err },
+		"LastUse":           func() error { _, err := r.LastUse(ctx, id, id); return err },
 		"filtered keys": func() error {
 			list := &keyList{workspace: keys[0].WorkspaceID, query: keypin.KeyQuery{
 				Page: page, Now: time.Now(), Text: "a", Type: keypin.KeyLive, Scope: "a:b", CreatedBy: &id, Sort: keypin.SortName,
