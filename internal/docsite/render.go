@@ -27,7 +27,9 @@ func (l links) htmlOf(t *text) (template.HTML, error) {
 	if err := r.Render(&b, t.source, t.root); err != nil {
 		return "", err
 	}
-	return template.HTML(b.String()), nil //nolint:gosec // made of our own pages, whose raw HTML is left out
+	// A corner that is empty is no header of anything.
+	made := strings.ReplaceAll(b.String(), "<th></th>", "<td></td>")
+	return template.HTML(made), nil //nolint:gosec // made of our own pages, whose raw HTML is left out
 }
 
 // nodes renders what a page of ours shows otherwise than Markdown does by itself.
@@ -106,7 +108,7 @@ func (n nodes) code(w util.BufWriter, source []byte, node ast.Node, entering boo
 // keyboard, so that one can scroll it.
 func codeBlock(language, name, code string) string {
 	return `<div class="code"><div class="code-head"><span>` + html.EscapeString(name) + `</span>` + copyButton +
-		`</div><pre tabindex="0" role="region" aria-label="` + html.EscapeString(name) + `"><code>` + highlight(language, code) + "</code></pre></div>\n"
+		`</div><pre tabindex="0" role="group" aria-label="` + html.EscapeString(name) + `"><code>` + highlight(language, code) + "</code></pre></div>\n"
 }
 
 // copyButton does nothing without JavaScript, so the script shows it.
@@ -126,7 +128,7 @@ func languageName(language string) string {
 // table keeps a wide table within the page: its frame scrolls.
 func (n nodes) table(w util.BufWriter, _ []byte, _ ast.Node, entering bool) (ast.WalkStatus, error) {
 	if entering {
-		_, _ = w.WriteString(`<div class="table" tabindex="0" role="region" aria-label="Table"><table>` + "\n")
+		_, _ = w.WriteString(`<div class="table" tabindex="0" role="group" aria-label="Table"><table>` + "\n")
 	} else {
 		_, _ = w.WriteString("</table></div>\n")
 	}

@@ -59,6 +59,9 @@ for line in sys.stdin:
 func newSession(t *testing.T) *session {
 	t.Helper()
 	s := &session{t: t, folder: t.TempDir()}
+	if err := os.Symlink(served.Dir, filepath.Join(s.folder, "data")); err != nil { // where keypin token looks
+		t.Fatal(err)
+	}
 	s.shell = s.start("bash", "-c", shellDriver)
 	return s
 }
@@ -87,7 +90,7 @@ func (s *session) start(program string, args ...string) *speaker {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() {
-		_ = p.in.Close()  // ends it
+		_ = p.in.Close() // ends it
 		_ = p.cmd.Wait() // a block that failed has been reported
 	})
 	return p

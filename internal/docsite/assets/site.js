@@ -222,6 +222,7 @@ function beginSearch() {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step) choose(search.chosen + step);
     else if (event.key === "Enter") choose(search.chosen, true);
+    else if (event.key === "Escape") search.dialog.close(); // at once, rather than first emptying the field
     else return;
     event.preventDefault();
   };
