@@ -117,7 +117,7 @@ const copyButton = `<button type="button" class="copy" hidden>Copy</button>`
 func languageName(language string) string {
 	if name, ok := map[string]string{
 		"sh": "Shell", "bash": "Shell", "go": "Go", "python": "Python", "json": "JSON", "yaml": "YAML", "js": "JavaScript", "javascript": "JavaScript",
-		"nginx": "nginx", "caddy": "Caddyfile", "caddyfile": "Caddyfile", "sql": "SQL", "http": "HTTP", "toml": "TOML", "ini": "INI", "text": "Output",
+		"nginx": "nginx", "caddy": "Caddyfile", "caddyfile": "Caddyfile", "console": "Terminal", "sql": "SQL", "http": "HTTP", "toml": "TOML", "ini": "INI", "text": "Output",
 		"dockerfile": "Dockerfile", "promql": "PromQL",
 	}[language]; ok {
 		return name

@@ -96,3 +96,25 @@ func TestCodeIsEscapedInEveryLanguage(t *testing.T) {
 		}
 	}
 }
+
+func TestEveryLanguageOfThePagesHasColours(t *testing.T) {
+	t.Parallel()
+	for language, code := range map[string]string{
+		"sh": "export A=\"$B\" # c", "json": `{"a": [1, true, "x"]}`, "python": "def f(): # c\n    return \"x\"", "go": "func f() string { // c\n\treturn \"x\" }",
+		"yaml": "a: \"x\" # c", "javascript": "const a = \"x\"; // c", "nginx": "server { # c\n  listen 80;\n}", "caddyfile": "x.example {\n\treverse_proxy a:1 # c\n}",
+		"sql": "SELECT 'x' -- c", "toml": "a = \"x\" # c", "ini": "[s]\na = x",
+	} {
+		if lexerOf(language) == nil {
+			t.Errorf("%s has no lexer", language)
+		}
+		got := highlight(language, code)
+		if strings.Count(got, "<span") < 2 {
+			t.Errorf("%s: %s", language, got)
+		}
+	}
+	for name := range lexerFile {
+		if lexerOf(name) == nil {
+			t.Errorf("%s has no lexer", name)
+		}
+	}
+}
