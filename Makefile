@@ -67,6 +67,11 @@ chaos: build ## Break things around three nodes for 5 minutes and judge every an
 	@./scripts/install.sh >&2
 	@$(GO) run ./test/chaos $(if $(SEED),-seed $(SEED)) $(if $(MODE),-mode $(MODE))
 
+.PHONY: screenshots
+screenshots: ## Take pictures of the documentation's pages into screenshots/, to look at
+	@./scripts/install.sh >&2
+	@$(GO) run ./test/screenshots
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (10s)
 	@./scripts/fuzz.sh

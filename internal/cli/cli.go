@@ -133,7 +133,7 @@ file. "keypin config print" shows them all.`,
 		&cobra.Group{ID: groupOther, Title: "Other:"},
 	)
 	console.AddCommands(root, console.Process{Environ: p.Environ, Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Version: readBuild().version})
-	for _, cmd := range []*cobra.Command{newServe(p), newToken(p), newMigrate(p), newCopy(p), newConfig(p)} {
+	for _, cmd := range []*cobra.Command{newServe(p), newToken(p), newMigrate(p), newCopy(p), newConfig(p), newDocs(p)} {
 		cmd.GroupID = groupService
 		root.AddCommand(own(cmd))
 	}

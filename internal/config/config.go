@@ -48,6 +48,8 @@ type Config struct {
 	// PublicURL is the base of the absolute URLs in answers, without a slash at the
 	// end; "" means that they follow the request.
 	PublicURL string
+	// Docs serves the documentation on the public listener, at /docs.
+	Docs bool
 	// InsecureLocalIssuer allows the local issuer on an address that is not loopback.
 	InsecureLocalIssuer bool
 	// Issuers are those whose session tokens are accepted; none means that the
@@ -129,6 +131,7 @@ func Default() *Config {
 		Listen:     "127.0.0.1:8080",
 		DataListen: "127.0.0.1:8081",
 		DataDir:    "./data",
+		Docs:       true,
 		Scopes:     keypin.DefaultScopes(),
 		KeyBrand:   "op",
 		Cache:      Cache{MaxBytes: 384 << 20},

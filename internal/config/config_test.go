@@ -148,6 +148,7 @@ rate_limits_without_redis: deny
 read_only: true
 pprof: true
 public_url: https://keys.example.com/base
+docs: false
 insecure_local_issuer: true
 issuers:
   - issuer: https://clerk.example.com
@@ -229,7 +230,7 @@ func TestEverySettingCanBeSetInTheEnvironment(t *testing.T) {
 		"KEYPIN_DATA_DIR=/var/lib/keypin", "KEYPIN_DATABASE=postgres://keypin:hunter2@pooler/keypin",
 		"KEYPIN_DATABASE_LISTEN=postgres://keypin:hunter2@server/keypin", "KEYPIN_DATABASE_CONNECTIONS=32", "KEYPIN_DATABASE_TIMEOUT=3s",
 		"KEYPIN_REDIS=redis://:hunter2@cache:6379", "KEYPIN_RATE_LIMITS_WITHOUT_REDIS=deny", "KEYPIN_READ_ONLY=true", "KEYPIN_PPROF=true",
-		"KEYPIN_PUBLIC_URL=https://keys.example.com/base", "KEYPIN_INSECURE_LOCAL_ISSUER=true",
+		"KEYPIN_PUBLIC_URL=https://keys.example.com/base", "KEYPIN_DOCS=false", "KEYPIN_INSECURE_LOCAL_ISSUER=true",
 		`KEYPIN_ISSUERS=[{"issuer":"https://clerk.example.com","kind":"clerk","authorized_parties":["https://app.example.com"]},` +
 			`{"issuer":"https://id.example.com/","kind":"oidc","jwks_url":"https://id.example.com/keys","audiences":["keypin","other"],"algorithms":["ES256"]}]`,
 		`KEYPIN_SCOPES=[{"name":"invoices:read","description":"Read invoices."}]`,

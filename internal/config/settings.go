@@ -37,6 +37,7 @@ func settings(c *Config) []setting {
 		{"rate_limits_without_redis", text{&c.RateLimitsWithoutRedis}},
 		{"read_only", boolean{&c.ReadOnly}},
 		{"public_url", text{&c.PublicURL}},
+		{"docs", boolean{&c.Docs}},
 		{"insecure_local_issuer", boolean{&c.InsecureLocalIssuer}},
 		{"issuers", objects[authn.Issuer]{&c.Issuers, issuerSettings}},
 		{"scopes", objects[keypin.ScopeInfo]{&c.Scopes, scopeSettings}},

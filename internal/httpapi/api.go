@@ -22,6 +22,7 @@ type API struct {
 	mux      *http.ServeMux
 	handler  http.Handler
 	document document
+	pages    Pages // nil = none
 
 	observePublic func(code string, took time.Duration) // counts the public listener's checks
 }
@@ -46,6 +47,18 @@ func New(o Options) *API {
 	a.handler = a.serve(a.mux)
 	return a
 }
+
+// Pages are what the public listener shows besides the API, such as its documentation.
+type Pages interface {
+	http.Handler
+	// Route names the kind of page that a request is for, for logs and metrics: it is one of
+	// a few. "" means that the request is for none of these pages.
+	Route(r *http.Request) string
+}
+
+// Show lets pages answer what they have a route for. Their answers are logged and counted
+// as all are, and have a request id. It is called before the first request.
+func (a *API) Show(p Pages) { a.pages = p }
 
 // ServeHTTP answers one request.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.handler.ServeHTTP(w, r) }

@@ -10,8 +10,9 @@ import (
 	"github.com/keypin/keypin/internal/clientaddr"
 )
 
-// baseURL is the scheme and host that the client used.
-func (a *API) baseURL(r *http.Request) string {
+// BaseURL is the scheme and host that the client used, or what is configured, without a
+// slash at its end. No part of it is anything but a host's name, an address or a port.
+func (a *API) BaseURL(r *http.Request) string {
 	if a.PublicURL != "" {
 		return a.PublicURL
 	}

@@ -389,6 +389,6 @@ func (a *API) pageURL(x *exchange, offset int) *string {
 	q := x.request.URL.Query()
 	q.Set("offset", strconv.Itoa(offset))
 	u := url.URL{Path: x.request.URL.Path, RawQuery: q.Encode()}
-	s := a.baseURL(x.request) + u.String()
+	s := a.BaseURL(x.request) + u.String()
 	return &s
 }

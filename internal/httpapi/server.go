@@ -51,8 +51,15 @@ func (a *API) serve(mux *http.ServeMux) http.Handler {
 	})
 }
 
-// dispatch runs the mux, and answers in our envelope where it has no route.
+// dispatch shows a page, or runs the mux, and answers in our envelope where it has no route.
 func (a *API) dispatch(mux *http.ServeMux, w http.ResponseWriter, x *exchange) {
+	if a.pages != nil {
+		if route := a.pages.Route(x.request); route != "" {
+			x.route = route
+			a.pages.ServeHTTP(w, x.request)
+			return
+		}
+	}
 	// The mux would redirect an unclean path, and put what was sent into the answer.
 	if path.Clean(x.request.URL.Path) == x.request.URL.Path {
 		if _, pattern := mux.Handler(x.request); pattern != "" {

@@ -95,6 +95,10 @@ type Reader interface {
 
 	// AuditEntries lists a page of the workspace's audit rows, newest first.
 	AuditEntries(ctx context.Context, workspace ID, page Page) ([]AuditEntry, error)
+
+	// PageVotes lists what readers thought of pages of the documentation, newest first.
+	// They are of no workspace, and only the operator is told of them.
+	PageVotes(ctx context.Context, page Page) ([]PageVote, error)
 }
 
 // Tx reads and changes inside one transaction. Its reads see its own changes and,
@@ -143,6 +147,11 @@ type Tx interface {
 
 	// InsertAudit adds an audit row. None is ever changed.
 	InsertAudit(ctx context.Context, entry *AuditEntry) error
+
+	// InsertPageVote adds a vote.
+	InsertPageVote(ctx context.Context, vote *PageVote) error
+	// CommentPageVote adds a comment to a vote on a page that has none yet. CodeNotFound.
+	CommentPageVote(ctx context.Context, id ID, page, comment string) error
 
 	// IdempotentAnswer finds the stored answer of an Idempotency-Key whose ExpiresAt
 	// is after now. CodeNotFound.
@@ -221,6 +230,19 @@ type AuditEntry struct {
 	// Before and After are JSON objects without secrets; nil where there is none.
 	Before, After []byte
 }
+
+// PageVote is what a reader of the documentation thought of a page. It does not tell who
+// that was.
+type PageVote struct {
+	ID      ID
+	At      time.Time
+	Page    string // its path, such as /docs/quickstart
+	Helpful bool
+	Comment string // at most MaxVoteComment characters; "" = none
+}
+
+// MaxVoteComment is how many characters a comment on a page has at most.
+const MaxVoteComment = 1000
 
 // IdempotentAnswer is the sealed answer of a request that carried an
 // Idempotency-Key. Only the key's hash is stored, and only the key opens Sealed.

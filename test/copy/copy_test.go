@@ -83,6 +83,7 @@ func (d *deployment) settle(keys int) {
 			tx.InsertInvite(ctx, &keypin.Invite{ID: d.id(), WorkspaceID: w.ID, Email: "i@example.com", Role: keypin.RoleEditor, TokenHash: d.hash(), InvitedBy: user.ID, CreatedAt: now, ExpiresAt: now.Add(time.Hour)}),
 			tx.InsertAudit(ctx, &keypin.AuditEntry{ID: d.id(), WorkspaceID: w.ID, At: now, ActorKind: keypin.AuthSession, ActorUserID: user.ID, Action: "api_key.create", TargetKind: "api_key",
 				TargetID: d.id(), Origin: keypin.Origin{RequestID: "req_x", IP: netip.MustParseAddr("2001:db8::1")}, After: []byte(`{"b": 1, "a": "<é>"}`)}),
+			tx.InsertPageVote(ctx, &keypin.PageVote{ID: d.id(), At: now, Page: "/docs/errors", Helpful: d.chance(2), Comment: "é <&>\n☕"}),
 			tx.InsertIdempotentAnswer(ctx, &keypin.IdempotentAnswer{Caller: user.ID, KeyHash: d.hash(), RequestHash: d.hash(), Sealed: []byte("\x00\xff"), CreatedAt: now, ExpiresAt: now.Add(time.Hour)}),
 		} {
 			if err != nil {
@@ -160,6 +161,11 @@ func (d *deployment) same(t *testing.T, other keypin.Store) {
 				}
 			}
 		}
+	}
+	votes, err1 := d.store.PageVotes(t.Context(), keypin.Page{Limit: 100})
+	got, err2 := other.PageVotes(t.Context(), keypin.Page{Limit: 100})
+	if diff := cmp.Diff(votes, got); diff != "" || len(votes) != len(d.workspaces) || err1 != nil || err2 != nil {
+		t.Errorf("votes: %v %v %s", err1, err2, diff)
 	}
 	for i := 0; i < len(d.keys); i += 9 { // the copy has compared all of them
 		key := d.keys[i]

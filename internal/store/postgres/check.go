@@ -129,7 +129,7 @@ func errRight(user, what string) error {
 // tables are those of the schema.
 func tables() []string {
 	return []string{"users", "workspaces", "members", "invites", "api_keys", "key_count_changes", "audit_entries",
-		"idempotent_answers", "usage_counts", "key_uses", "nodes"}
+		"idempotent_answers", "usage_counts", "key_uses", "page_votes", "nodes"}
 }
 
 // hosts are where the servers are.

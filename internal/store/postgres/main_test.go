@@ -35,7 +35,7 @@ var servers []*server
 
 // emptied are the tables, those that refer to others first.
 var emptied = []string{"api_keys", "members", "invites", "workspaces", "users", "key_count_changes", "audit_entries",
-	"idempotent_answers", "usage_counts", "key_uses", "nodes"}
+	"idempotent_answers", "usage_counts", "key_uses", "page_votes", "nodes"}
 
 func TestMain(m *testing.M) {
 	code, err := 1, start()

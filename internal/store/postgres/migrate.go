@@ -17,7 +17,7 @@ import (
 )
 
 // SchemaVersion is the version of the schema that this code was written for.
-const SchemaVersion int64 = 1
+const SchemaVersion int64 = 2
 
 //go:embed migrations/*.sql
 var migrations embed.FS

@@ -137,7 +137,7 @@ func TestOpenRefusesWhatItCannotUseAndSaysWhatToDo(t *testing.T) {
 			"newer": {prepare: func(t *testing.T, database string) string {
 				s.as(t, database, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (1000, true)")
 				return s.URL(database)
-			}, migrate: true, want: []string{"schema version 1000, and this program knows only versions up to 1", "start the newer program"}},
+			}, migrate: true, want: []string{"schema version 1000, and this program knows only versions up to 2", "start the newer program"}},
 			"a pooler without being told": {prepare: func(t *testing.T, database string) string {
 				return s.pooler.URL(database)
 			}, want: []string{"unsupported startup parameter", "PgBouncer", "database_listen"}},

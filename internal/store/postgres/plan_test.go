@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/keypin/keypin/internal/keypin"
+	"github.com/keypin/keypin/internal/store/postgres/column"
 	"github.com/keypin/keypin/internal/store/postgres/db"
 )
 
@@ -89,6 +90,7 @@ func planned(t *testing.T, s *server) *explainer {
 			FROM generate_series(1, 60000) AS i, (SELECT timestamptz '2026-03-01T12:00:00Z' AS now) AS at`,
 		`INSERT INTO key_count_changes SELECT workspace_id, gen_random_uuid(), count(*), count(*) FILTER (WHERE ended) FROM api_keys GROUP BY workspace_id`,
 		`INSERT INTO usage_counts SELECT 60, timestamptz '2026-03-01T12:00:00Z' + m * interval '1 minute', w.id, w.id, 'valid', 1 FROM workspaces AS w, generate_series(1, 10) AS m`,
+		`INSERT INTO page_votes SELECT gen_random_uuid(), now(), '/docs', true, '' FROM generate_series(1, 20000)`,
 		`INSERT INTO key_uses SELECT id, now(), '', '' FROM api_keys LIMIT 20000`,
 		`VACUUM ANALYZE`,
 	} {
@@ -165,9 +167,14 @@ func queriesOf(ctx context.Context, r *reader, e *explainer, id keypin.ID) map[s
 		"InviteByToken":     func() error { _, err := r.InviteByToken(ctx, [32]byte{}); return err },
 		"PendingInvites":    func() error { _, _, err := r.PendingInvites(ctx, id, seedTime, page); return err },
 		"AuditEntries":      func() error { _, err := r.AuditEntries(ctx, id, page); return err },
-		"ChainUsage":        func() error { _, err := r.ChainUsage(ctx, id, id, usage); return err },
-		"TopKeys":           func() error { _, err := r.TopKeys(ctx, id, usage, 1); return err },
-		"LastUse":           func() error { _, err := r.LastUse(ctx, id, id); return err },
+		"PageVotes":         func() error { _, err := r.PageVotes(ctx, page); return err },
+		"CommentPageVote": func() error {
+			_, err := queries.CommentPageVote(ctx, db.CommentPageVoteParams{ID: column.ID(id), Page: "p", Comment: "c"})
+			return err
+		},
+		"ChainUsage": func() error { _, err := r.ChainUsage(ctx, id, id, usage); return err },
+		"TopKeys":    func() error { _, err := r.TopKeys(ctx, id, usage, 1); return err },
+		"LastUse":    func() error { _, err := r.LastUse(ctx, id, id); return err },
 		"UpdateKey": func() error {
 			_, err := queries.UpdateKey(ctx, updateKeyParams(&keypin.APIKey{ID: id, WorkspaceID: id}))
 			return err

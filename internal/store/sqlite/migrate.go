@@ -12,7 +12,7 @@ import (
 )
 
 // SchemaVersion is the version of the schema that this code was written for.
-const SchemaVersion int64 = 2
+const SchemaVersion int64 = 3
 
 //go:embed migrations/*.sql
 var migrations embed.FS

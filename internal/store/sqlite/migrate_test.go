@@ -83,7 +83,7 @@ func TestOpenRefusesWhatItCannotUseAndSaysWhatToDo(t *testing.T) {
 			migrated(t, path)
 			run(t, path, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (1000, 1)")
 			return path
-		}, true, "schema version 1000, and this program knows only versions up to 2"},
+		}, true, "schema version 1000, and this program knows only versions up to 3"},
 		"not a database": {func(t *testing.T, path string) string {
 			t.Helper()
 			if err := os.WriteFile(path, []byte(strings.Repeat("not a database ", 500)), 0o600); err != nil {

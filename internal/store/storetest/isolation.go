@@ -231,6 +231,10 @@ func listCrossings() map[string]crossing {
 			wantCode(t, "", err)
 			wantEqual(t, []keypin.AuditEntry{*mine.audit}, got)
 		},
+		// Votes are of no workspace; what they hold tells of none.
+		"PageVotes": func(t *testing.T, _ *world, r keypin.Reader, _, _ *tenant) {
+			wantCode(t, "", none(r.PageVotes(t.Context(), everything)))
+		},
 	}
 }
 
@@ -274,6 +278,9 @@ func insertCrossings() map[string]crossing {
 		"InsertAudit": inTx(func(t *testing.T, w *world, tx keypin.Tx, mine, _ *tenant) {
 			wantCode(t, "", tx.InsertAudit(t.Context(), w.newAudit(mine.workspace.ID, w.now)))
 		}),
+		"InsertPageVote": inTx(func(t *testing.T, w *world, tx keypin.Tx, _, _ *tenant) {
+			wantCode(t, "", tx.InsertPageVote(t.Context(), w.newVote("/docs/scopes", true)))
+		}),
 		"InsertIdempotentAnswer": inTx(func(t *testing.T, w *world, tx keypin.Tx, mine, theirs *tenant) {
 			same := w.newAnswer(mine.user.ID)
 			same.KeyHash = theirs.answer.KeyHash
@@ -313,6 +320,9 @@ func updateCrossings() map[string]crossing {
 			stolen := *theirs.invite
 			stolen.WorkspaceID, stolen.Role, stolen.RevokedAt = mine.workspace.ID, keypin.RoleAdmin, &w.now
 			wantNotFound(t, tx.UpdateInvite(t.Context(), &stolen))
+		}),
+		"CommentPageVote": inTx(func(t *testing.T, _ *world, tx keypin.Tx, _, theirs *tenant) {
+			wantNotFound(t, tx.CommentPageVote(t.Context(), theirs.workspace.ID, "/docs/scopes", "not a vote's id"))
 		}),
 	}
 }

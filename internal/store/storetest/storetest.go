@@ -32,6 +32,7 @@ func Exercise(t *testing.T, open Open) {
 		{"Members", memberTests()},
 		{"Invites", inviteTests()},
 		{"Audit", auditTests()},
+		{"PageVotes", pageVoteTests()},
 		{"Idempotency", idempotencyTests()},
 		{"Usage", usageTests()},
 		{"Tx", txTests()},

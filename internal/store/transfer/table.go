@@ -81,6 +81,9 @@ func Tables() []Table {
 		{Name: "key_uses", Keys: 1, Passing: true, Columns: []Column{
 			{"key_id", ID}, {"used_at", Time}, {"ip", Text}, {"user_agent", Text},
 		}},
+		{Name: "page_votes", Keys: 1, Columns: []Column{
+			{"id", ID}, {"at", Time}, {"page", Text}, {"helpful", Bool}, {"comment", Text},
+		}},
 	}
 }
 

@@ -30,6 +30,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.auditEntriesStmt, err = db.PrepareContext(ctx, auditEntries); err != nil {
 		return nil, fmt.Errorf("error preparing query AuditEntries: %w", err)
 	}
+	if q.commentPageVoteStmt, err = db.PrepareContext(ctx, commentPageVote); err != nil {
+		return nil, fmt.Errorf("error preparing query CommentPageVote: %w", err)
+	}
 	if q.countAdminsStmt, err = db.PrepareContext(ctx, countAdmins); err != nil {
 		return nil, fmt.Errorf("error preparing query CountAdmins: %w", err)
 	}
@@ -65,6 +68,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.insertMemberStmt, err = db.PrepareContext(ctx, insertMember); err != nil {
 		return nil, fmt.Errorf("error preparing query InsertMember: %w", err)
+	}
+	if q.insertPageVoteStmt, err = db.PrepareContext(ctx, insertPageVote); err != nil {
+		return nil, fmt.Errorf("error preparing query InsertPageVote: %w", err)
 	}
 	if q.insertUserStmt, err = db.PrepareContext(ctx, insertUser); err != nil {
 		return nil, fmt.Errorf("error preparing query InsertUser: %w", err)
@@ -113,6 +119,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.orgWorkspaceStmt, err = db.PrepareContext(ctx, orgWorkspace); err != nil {
 		return nil, fmt.Errorf("error preparing query OrgWorkspace: %w", err)
+	}
+	if q.pageVotesStmt, err = db.PrepareContext(ctx, pageVotes); err != nil {
+		return nil, fmt.Errorf("error preparing query PageVotes: %w", err)
 	}
 	if q.pendingInvitesStmt, err = db.PrepareContext(ctx, pendingInvites); err != nil {
 		return nil, fmt.Errorf("error preparing query PendingInvites: %w", err)
@@ -174,6 +183,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing auditEntriesStmt: %w", cerr)
 		}
 	}
+	if q.commentPageVoteStmt != nil {
+		if cerr := q.commentPageVoteStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing commentPageVoteStmt: %w", cerr)
+		}
+	}
 	if q.countAdminsStmt != nil {
 		if cerr := q.countAdminsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing countAdminsStmt: %w", cerr)
@@ -232,6 +246,11 @@ func (q *Queries) Close() error {
 	if q.insertMemberStmt != nil {
 		if cerr := q.insertMemberStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing insertMemberStmt: %w", cerr)
+		}
+	}
+	if q.insertPageVoteStmt != nil {
+		if cerr := q.insertPageVoteStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing insertPageVoteStmt: %w", cerr)
 		}
 	}
 	if q.insertUserStmt != nil {
@@ -312,6 +331,11 @@ func (q *Queries) Close() error {
 	if q.orgWorkspaceStmt != nil {
 		if cerr := q.orgWorkspaceStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing orgWorkspaceStmt: %w", cerr)
+		}
+	}
+	if q.pageVotesStmt != nil {
+		if cerr := q.pageVotesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing pageVotesStmt: %w", cerr)
 		}
 	}
 	if q.pendingInvitesStmt != nil {
@@ -430,6 +454,7 @@ type Queries struct {
 	tx                         *sql.Tx
 	addUsageStmt               *sql.Stmt
 	auditEntriesStmt           *sql.Stmt
+	commentPageVoteStmt        *sql.Stmt
 	countAdminsStmt            *sql.Stmt
 	countMembersStmt           *sql.Stmt
 	countPendingInvitesStmt    *sql.Stmt
@@ -442,6 +467,7 @@ type Queries struct {
 	insertInviteStmt           *sql.Stmt
 	insertKeyStmt              *sql.Stmt
 	insertMemberStmt           *sql.Stmt
+	insertPageVoteStmt         *sql.Stmt
 	insertUserStmt             *sql.Stmt
 	insertWorkspaceStmt        *sql.Stmt
 	inviteStmt                 *sql.Stmt
@@ -458,6 +484,7 @@ type Queries struct {
 	membersStmt                *sql.Stmt
 	newestOfChainStmt          *sql.Stmt
 	orgWorkspaceStmt           *sql.Stmt
+	pageVotesStmt              *sql.Stmt
 	pendingInvitesStmt         *sql.Stmt
 	personalWorkspaceStmt      *sql.Stmt
 	pruneUsageStmt             *sql.Stmt
@@ -481,6 +508,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		tx:                         tx,
 		addUsageStmt:               q.addUsageStmt,
 		auditEntriesStmt:           q.auditEntriesStmt,
+		commentPageVoteStmt:        q.commentPageVoteStmt,
 		countAdminsStmt:            q.countAdminsStmt,
 		countMembersStmt:           q.countMembersStmt,
 		countPendingInvitesStmt:    q.countPendingInvitesStmt,
@@ -493,6 +521,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		insertInviteStmt:           q.insertInviteStmt,
 		insertKeyStmt:              q.insertKeyStmt,
 		insertMemberStmt:           q.insertMemberStmt,
+		insertPageVoteStmt:         q.insertPageVoteStmt,
 		insertUserStmt:             q.insertUserStmt,
 		insertWorkspaceStmt:        q.insertWorkspaceStmt,
 		inviteStmt:                 q.inviteStmt,
@@ -509,6 +538,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		membersStmt:                q.membersStmt,
 		newestOfChainStmt:          q.newestOfChainStmt,
 		orgWorkspaceStmt:           q.orgWorkspaceStmt,
+		pageVotesStmt:              q.pageVotesStmt,
 		pendingInvitesStmt:         q.pendingInvitesStmt,
 		personalWorkspaceStmt:      q.personalWorkspaceStmt,
 		pruneUsageStmt:             q.pruneUsageStmt,

@@ -88,6 +88,14 @@ type Member struct {
 	RemovedAt    *column.Time
 }
 
+type PageVote struct {
+	ID      column.ID
+	At      column.Time
+	Page    string
+	Helpful bool
+	Comment string
+}
+
 type User struct {
 	ID        column.ID
 	Issuer    string

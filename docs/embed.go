@@ -1,0 +1,10 @@
+// Package docs holds the user's pages, so that the program can serve them: docsite makes
+// the site of them. site.yaml says which pages there are, and in which order.
+package docs
+
+import "embed"
+
+// Pages are the Markdown files of this folder, and site.yaml.
+//
+//go:embed *.md site.yaml
+var Pages embed.FS

@@ -1,0 +1,225 @@
+package docsite
+
+import (
+	"bytes"
+	"html/template"
+	"net/http"
+	"strings"
+)
+
+// view is what the templates show.
+type view struct {
+	Sections    []*section
+	Page        *page // nil on a page that tells of a problem
+	Title       string
+	Description string
+	Path        string
+	Base        string
+	Version     string
+	Content     template.HTML
+	Contents    []heading // on this page
+	Operation   *operationView
+	Problem     *problemView
+	Thanks      *thanksView
+}
+
+// operationView is a page of the API reference.
+type operationView struct {
+	*operation
+	Lead     template.HTML
+	Parts    []part
+	Failures []failure
+	Snippets []snippet
+	Answer   string // an example, indented
+	Status   string // of the answer, such as 200 OK
+	Try      tryView
+}
+
+// tryView is the form that sends a request to this server.
+type tryView struct {
+	SignedIn bool
+	Inputs   []input
+	Body     string
+	HasBody  bool
+	// Warning is asked about before the request is sent; "" = nothing is.
+	Warning string
+}
+
+// input is a parameter in the form.
+type input struct {
+	In, Name    string
+	Value       string
+	Placeholder string
+	Hint        template.HTML
+	Required    bool
+	Values      []string
+}
+
+// warnings are asked about before a request that cannot be taken back.
+var warnings = map[string]string{
+	"delete-api-key":   "This revokes the key for good.",
+	"rotate-api-key":   "This replaces the key. Without a grace period the old secret ends at once.",
+	"delete-workspace": "This deletes the workspace and revokes every key in it.",
+	"remove-member":    "This removes the member.",
+	"revoke-invite":    "This revokes the invite for good.",
+}
+
+func (s *Site) parseTemplates() (*template.Template, error) {
+	return template.New("").Funcs(template.FuncMap{
+		"asset":     s.assets.Path,
+		"inline":    inline,
+		"anchor":    func(id, title string) template.HTML { return template.HTML(anchor(id, title)) },              //nolint:gosec // escapes both
+		"highlight": func(language, code string) template.HTML { return template.HTML(highlight(language, code)) }, //nolint:gosec // escapes the code
+		"copy":      func() template.HTML { return copyButton },
+		"lower":     strings.ToLower,
+		"short":     shortMethod,
+		"pointer":   func() template.HTML { return pointerHTML },
+		"slashes":   breakAfterSlashes,
+		"means":     func(code string) string { return s.errorCodes[code] },
+		"errorPath": func(code string) string {
+			if _, ok := s.errorCodes[code]; ok {
+				return errorsPath + "#" + code
+			}
+			return ""
+		},
+	}).ParseFS(templateFiles, "templates/*.html")
+}
+
+// pointerHTML is the pointer with its addresses as links.
+var pointerHTML = template.HTML(strings.NewReplacer( //nolint:gosec // made of a constant
+	"at /llms.txt and /llms-full.txt", `at <a href="/llms.txt">/llms.txt</a> and <a href="/llms-full.txt">/llms-full.txt</a>`,
+	"Append /llms.txt", "Append <code>/llms.txt</code>", "or .md", "or <code>.md</code>").Replace(pointer))
+
+// shortMethod fits into the sidebar.
+func shortMethod(method string) string {
+	if method == "DELETE" {
+		return "DEL"
+	}
+	return method
+}
+
+// breakAfterSlashes lets a long path go over several lines.
+func breakAfterSlashes(path string) template.HTML {
+	return template.HTML(strings.ReplaceAll(template.HTMLEscapeString(path), "/", "/<wbr>")) //nolint:gosec // escaped
+}
+
+// htmlPage renders a page.
+func (s *Site) htmlPage(p *page) ([]byte, error) {
+	v := s.view(p.Title, p.Description, p.Path)
+	v.Page = p
+	if p.Operation != nil {
+		v.Operation = s.operationView(p.Operation)
+		for _, part := range v.Operation.Parts {
+			v.Contents = append(v.Contents, heading{Level: 2, ID: part.ID, Title: part.Title})
+		}
+		v.Contents = append(v.Contents, heading{Level: 2, ID: "errors", Title: "Errors"})
+	} else {
+		var err error
+		if v.Content, err = s.links.htmlOf(p.text); err != nil {
+			return nil, err
+		}
+		for _, h := range p.Headings {
+			if h.Level == 2 || h.Level == 3 {
+				v.Contents = append(v.Contents, h)
+			}
+		}
+	}
+	return s.execute(v)
+}
+
+func (s *Site) view(title, description, path string) *view {
+	return &view{Sections: s.sections, Title: title, Description: description, Path: path, Base: baseMark, Version: s.options.Version}
+}
+
+func (s *Site) execute(v *view) ([]byte, error) {
+	var b bytes.Buffer
+	if err := s.templates.ExecuteTemplate(&b, "layout.html", v); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+func (s *Site) operationView(op *operation) *operationView {
+	v := &operationView{operation: op, Lead: inline(op.Description), Parts: s.document.parts(op), Failures: op.failures(), Snippets: s.document.snippets(op)}
+	if answer := s.document.answerSample(op); answer != nil {
+		status, r := op.success()
+		v.Answer, v.Status = indented(answer), status+" "+r.Description
+	}
+	v.Try = s.tryView(op)
+	return v
+}
+
+func (s *Site) tryView(op *operation) tryView {
+	t := tryView{SignedIn: len(op.Security) > 0, Warning: warnings[op.ID]}
+	if body := s.document.requestSample(op); body != nil {
+		t.HasBody, t.Body = true, indented(body)
+	}
+	for _, p := range op.Parameters {
+		f := s.document.field(p.Name, p.Schema, p.Required)
+		in := input{In: p.In, Name: p.Name, Required: p.Required, Values: f.Values, Hint: inline(f.Description)}
+		if p.Schema != nil && len(p.Schema.Examples) > 0 {
+			in.Placeholder, _ = p.Schema.Examples[0].(string)
+		}
+		t.Inputs = append(t.Inputs, in)
+	}
+	return t
+}
+
+// problemView tells of an address at which there is nothing, and what may have been meant.
+type problemView struct {
+	Status      int
+	Text        string
+	Suggestions []*page
+}
+
+// serveProblem answers with a page that says what is wrong. It repeats nothing of what
+// was asked for.
+func (s *Site) serveProblem(w http.ResponseWriter, r *http.Request, status int) {
+	problem := &problemView{Status: status}
+	switch status {
+	case http.StatusNotFound:
+		problem.Text = "There is no page at this address."
+		problem.Suggestions = s.suggest(r.URL.Path)
+	case http.StatusMethodNotAllowed:
+		problem.Text = "Pages can be read only."
+	default:
+		problem.Text = "The page could not be made. The log of the server says why."
+	}
+	if strings.HasSuffix(r.URL.Path, ".md") || prefersMarkdown(r.Header["Accept"]) {
+		s.sendProblem(w, r, status, typeMarkdown, func() ([]byte, error) { return s.markdownProblem(problem), nil })
+		return
+	}
+	s.sendProblem(w, r, status, typeHTML, func() ([]byte, error) {
+		v := s.view(problem.Text, problem.Text, "")
+		v.Problem = problem
+		return s.execute(v)
+	})
+}
+
+// sendProblem sends something that nobody will ask for again.
+func (s *Site) sendProblem(w http.ResponseWriter, r *http.Request, status int, contentType string, make func() ([]byte, error)) {
+	made, err := make()
+	if err != nil {
+		status, contentType, made = http.StatusInternalServerError, "text/plain; charset=utf-8", []byte("The page could not be made.\n")
+	}
+	made = bytes.ReplaceAll(made, []byte(baseMark), []byte(s.options.BaseURL(r)))
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(made) // the client is gone; nobody is left to tell
+	}
+}
+
+func (s *Site) markdownProblem(p *problemView) []byte {
+	var b strings.Builder
+	b.WriteString("> " + pointer + "\n\n# " + p.Text + "\n")
+	if len(p.Suggestions) > 0 {
+		b.WriteString("\nPerhaps one of these:\n\n")
+		for _, page := range p.Suggestions {
+			b.WriteString(s.entry(page))
+		}
+	}
+	return []byte(b.String())
+}

@@ -1,0 +1,220 @@
+package docsite
+
+import (
+	"bytes"
+	"path"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/ast"
+	"github.com/yuin/goldmark/extension"
+	"github.com/yuin/goldmark/parser"
+	goldtext "github.com/yuin/goldmark/text"
+)
+
+// text is a page that is written in Markdown.
+type text struct {
+	file        string // its path below docs/
+	source      []byte
+	root        ast.Node
+	title       string
+	description string
+	headings    []heading
+}
+
+var markdown = goldmark.New(
+	goldmark.WithExtensions(extension.Table, extension.Strikethrough),
+	goldmark.WithParserOptions(parser.WithAutoHeadingID()),
+)
+
+// parseText reads a page. Its title is the first heading, its description the first
+// paragraph.
+func parseText(file string, source []byte) *text {
+	t := &text{file: file, source: source}
+	ids := parser.NewContext(parser.WithIDs(headingIDs{}))
+	t.root = markdown.Parser().Parse(goldtext.NewReader(source), parser.WithContext(ids))
+	var under strings.Builder // of the heading that was met last
+	finish := func() {
+		if n := len(t.headings); n > 0 {
+			t.headings[n-1].Text = collapse(under.String())
+		}
+		under.Reset()
+	}
+	for n := t.root.FirstChild(); n != nil; n = n.NextSibling() {
+		h, ok := n.(*ast.Heading)
+		if !ok {
+			if _, comment := n.(*ast.HTMLBlock); !comment {
+				plainText(&under, n, source)
+				under.WriteByte(' ')
+			}
+			if p, ok := n.(*ast.Paragraph); ok && t.description == "" {
+				t.description = firstSentences(nodeText(p, source))
+			}
+			continue
+		}
+		finish()
+		title := nodeText(h, source)
+		if h.Level == 1 && t.title == "" {
+			t.title = title
+		}
+		id, _ := h.AttributeString("id")
+		name, _ := id.([]byte)
+		t.headings = append(t.headings, heading{Level: h.Level, ID: string(name), Title: title})
+	}
+	finish()
+	return t
+}
+
+// firstSentences shortens a description to what a search engine shows.
+func firstSentences(s string) string {
+	const longest = 200
+	if len(s) <= longest {
+		return strings.TrimSuffix(s, ":")
+	}
+	if i := strings.LastIndex(s[:longest], ". "); i > 60 {
+		return s[:i+1]
+	}
+	return s[:strings.LastIndexByte(s[:longest], ' ')] + " …"
+}
+
+func nodeText(n ast.Node, source []byte) string {
+	var b strings.Builder
+	plainText(&b, n, source)
+	return collapse(b.String())
+}
+
+func collapse(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// plainText writes what a reader reads of a node.
+func plainText(b *strings.Builder, n ast.Node, source []byte) {
+	switch n := n.(type) {
+	case *ast.Text:
+		b.Write(n.Segment.Value(source))
+		if n.SoftLineBreak() || n.HardLineBreak() {
+			b.WriteByte(' ')
+		}
+	case *ast.String:
+		b.Write(n.Value)
+	case *ast.AutoLink:
+		b.Write(n.URL(source))
+	case *ast.FencedCodeBlock, *ast.CodeBlock:
+		lines := n.Lines()
+		for i := range lines.Len() {
+			line := lines.At(i)
+			b.Write(line.Value(source))
+		}
+	case *ast.HTMLBlock, *ast.RawHTML:
+	default:
+		for c := n.FirstChild(); c != nil; c = c.NextSibling() {
+			plainText(b, c, source)
+			if c.Type() == ast.TypeBlock {
+				b.WriteByte(' ')
+			}
+		}
+	}
+}
+
+// headingIDs gives headings the ids that GitHub gives them, so that a link to one works
+// in both places.
+type headingIDs map[string]int
+
+// Generate makes the id of a heading, another one for each of the same words.
+func (ids headingIDs) Generate(value []byte, _ ast.NodeKind) []byte {
+	id := headingID(string(value))
+	n := ids[id]
+	ids[id]++
+	if n > 0 {
+		id += "-" + strconv.Itoa(n)
+	}
+	return []byte(id)
+}
+
+// Put is for ids that a page gives itself, which none does.
+func (ids headingIDs) Put([]byte) {}
+
+func headingID(title string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsLetter(r), unicode.IsDigit(r), r == '-', r == '_':
+			return unicode.ToLower(r)
+		case r == ' ':
+			return '-'
+		}
+		return -1
+	}, strings.TrimSpace(title))
+}
+
+// links turns what pages link to into where it is on the site.
+type links struct {
+	pages map[string]*page // by the file's path in the repository
+}
+
+// resolve gives where a link of a page in docs/ leads.
+func (l links) resolve(destination string) string {
+	target, fragment, _ := strings.Cut(destination, "#")
+	if fragment != "" {
+		fragment = "#" + fragment
+	}
+	if target == "" || strings.Contains(target, ":") || strings.HasPrefix(target, "/") {
+		return destination
+	}
+	file := path.Join("docs", target)
+	if p, ok := l.pages[file]; ok {
+		return p.Path + fragment
+	}
+	return repository + "/blob/main/" + file + fragment
+}
+
+// pageFile is where a page's text lies in the repository.
+func pageFile(file string) string {
+	if isChangelog(file) {
+		return "CHANGELOG.md"
+	}
+	return path.Join("docs", file)
+}
+
+// markdownOf is the page's source with links that work from where the site serves it.
+// What stands in code stays as it is.
+func (l links) markdownOf(t *text) []byte {
+	type edit struct {
+		start, end int
+		with       string
+	}
+	var edits []edit
+	at := 0
+	// The parser forgets where a destination stood; it is looked for behind the link before.
+	_ = ast.Walk(t.root, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
+		link, ok := n.(*ast.Link)
+		if !ok || entering {
+			return ast.WalkContinue, nil
+		}
+		destination := string(link.Destination)
+		mark := "](" + destination
+		if i := bytes.Index(t.source[at:], []byte(mark)); i >= 0 {
+			start := at + i + 2
+			at = start + len(destination)
+			to := l.resolve(destination)
+			if before, fragment, _ := strings.Cut(to, "#"); strings.HasPrefix(to, root+"/") {
+				to = before + ".md"
+				if fragment != "" {
+					to += "#" + fragment
+				}
+			}
+			if to != destination {
+				edits = append(edits, edit{start, at, to})
+			}
+		}
+		return ast.WalkContinue, nil
+	})
+	var b bytes.Buffer
+	from := 0
+	for _, e := range edits {
+		b.Write(t.source[from:e.start])
+		b.WriteString(e.with)
+		from = e.end
+	}
+	b.Write(t.source[from:])
+	return b.Bytes()
+}

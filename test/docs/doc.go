@@ -1,0 +1,6 @@
+// Package docs tests the documentation through its front door: the program as it is
+// shipped serves it, and what the pages say is compared with what there is. Links lead
+// somewhere, blocks of code that claim to run are run, every error code has its paragraph,
+// no page mentions a flag, setting, call or endpoint that does not exist, and a browser
+// finds its way through all of it.
+package docs

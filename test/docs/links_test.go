@@ -1,0 +1,169 @@
+package docs
+
+import (
+	"html"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+)
+
+var (
+	hrefs = regexp.MustCompile(`(?:href|src|action)="([^"]+)"`)
+	ids   = regexp.MustCompile(`\sid="([^"]+)"`)
+	marks = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+)
+
+const repositoryFile = "https://github.com/keypin/keypin/blob/main/"
+
+// checker follows links, each once.
+type checker struct {
+	t     *testing.T
+	mu    sync.Mutex
+	pages map[string]page
+}
+
+func (c *checker) get(path string) page {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p, ok := c.pages[path]; ok {
+		return p
+	}
+	p := get(c.t, path)
+	c.pages[path] = p
+	return p
+}
+
+// follow checks that a link on a page leads somewhere, to the part that it names.
+func (c *checker) follow(on, link string) {
+	c.t.Helper()
+	if file, ok := strings.CutPrefix(link, repositoryFile); ok {
+		file, _, _ = strings.Cut(file, "#")
+		if _, err := os.Stat(filepath.Join("../..", filepath.FromSlash(file))); err != nil {
+			c.t.Errorf("%s links to %s, which the repository does not have", on, file)
+		}
+		return
+	}
+	base, err := url.Parse(served.base + on)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	to, err := base.Parse(link)
+	if err != nil {
+		c.t.Errorf("%s has the link %q: %v", on, link, err)
+		return
+	}
+	if to.Scheme+"://"+to.Host != served.base {
+		return // elsewhere, which a test does not ask
+	}
+	if to.Path == "/docs/feedback" {
+		return // takes votes only
+	}
+	found := c.get(to.Path)
+	for found.status/100 == 3 {
+		found = c.get(found.header.Get("Location"))
+	}
+	if found.status != http.StatusOK {
+		c.t.Errorf("%s links to %s, which is %d", on, link, found.status)
+		return
+	}
+	if to.Fragment == "" {
+		return
+	}
+	if strings.HasSuffix(to.Path, ".md") {
+		found = c.get(strings.TrimSuffix(to.Path, ".md"))
+	}
+	for _, id := range ids.FindAllStringSubmatch(found.body, -1) {
+		if html.UnescapeString(id[1]) == to.Fragment {
+			return
+		}
+	}
+	c.t.Errorf("%s links to %s, which has no part %s", on, link, to.Fragment)
+}
+
+func TestEveryLinkLeadsSomewhere(t *testing.T) {
+	t.Parallel()
+	c := &checker{t: t, pages: map[string]page{}}
+	for _, path := range sitePaths(t) {
+		found := c.get(path)
+		if found.status != http.StatusOK {
+			t.Errorf("%s is %d", path, found.status)
+		}
+		for _, link := range hrefs.FindAllStringSubmatch(found.body, -1) {
+			c.follow(path, html.UnescapeString(link[1]))
+		}
+		for _, index := range []string{".md", "/llms.txt"} {
+			text := c.get(path + index)
+			if text.status != http.StatusOK || len(text.body) < 100 {
+				t.Errorf("%s%s is %d, %d bytes", path, index, text.status, len(text.body))
+			}
+			for _, link := range marks.FindAllStringSubmatch(withoutCode(text.body), -1) {
+				c.follow(path+index, link[1])
+			}
+		}
+	}
+}
+
+// withoutCode leaves out what is no Markdown's link though it looks like one.
+func withoutCode(text string) string {
+	for _, b := range blocks(text) {
+		if b.code != "" {
+			text = strings.Replace(text, b.code, "", 1)
+		}
+	}
+	return text
+}
+
+func TestTheIndexesNameEveryPage(t *testing.T) {
+	t.Parallel()
+	c := &checker{t: t, pages: map[string]page{}}
+	full, index := get(t, "/llms-full.txt").body, get(t, "/llms.txt").body
+	if !strings.HasPrefix(index, "# Keypin\n\n> ") {
+		t.Errorf("llms.txt begins with %.60q", index)
+	}
+	for _, link := range marks.FindAllStringSubmatch(index, -1) {
+		c.follow("/llms.txt", link[1])
+	}
+	for _, path := range sitePaths(t) {
+		if !strings.Contains(index, "("+served.base+path+".md)") {
+			t.Errorf("llms.txt lacks %s", path)
+		}
+		_, body, ok := strings.Cut(get(t, path+".md").body, "\n\n")
+		if !ok || !strings.Contains(full, strings.TrimSpace(body)) {
+			t.Errorf("llms-full.txt lacks %s", path)
+		}
+	}
+	for _, below := range []string{"/docs", "/docs/api-reference", "/docs/api-reference/api-keys"} {
+		if got := get(t, below+"/llms.txt"); got.status != http.StatusOK || !strings.Contains(got.body, "update-api-key.md") {
+			t.Errorf("%s/llms.txt is %d", below, got.status)
+		}
+	}
+}
+
+func TestEveryPageIsWhole(t *testing.T) {
+	t.Parallel()
+	for _, path := range sitePaths(t) {
+		text := get(t, path).body
+		seen := map[string]bool{}
+		for _, id := range ids.FindAllStringSubmatch(text, -1) {
+			if seen[id[1]] {
+				t.Errorf("%s has the id %s twice", path, id[1])
+			}
+			seen[id[1]] = true
+		}
+		for _, want := range []string{`<link rel="canonical" href="` + served.base + path + `">`, `<meta property="og:title"`, `<meta name="description" content="`, "<h1", `href="` + path + `" aria-current="page"`} {
+			if strings.Count(text, want) != 1 {
+				t.Errorf("%s has %d of %s", path, strings.Count(text, want), want)
+			}
+		}
+		for _, not := range []string{"PLACEHOLDER", "KEYPINBASEURL", "ZgotmplZ", "&lt;no value&gt;", "raw HTML"} {
+			if strings.Contains(text, not) {
+				t.Errorf("%s holds %s", path, not)
+			}
+		}
+	}
+}
