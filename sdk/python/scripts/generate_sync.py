@@ -28,7 +28,7 @@ CHANGES = [
     (r"\bhttpx\.AsyncClient\b", "httpx.Client"),
     (r"\bAsyncKeypin", "Keypin"),
     (r"\bAsyncToken\b", "Token"),
-    (r"\bAsync(?=Resource|Transport|Connections)", "Sync"),
+    (r"\bAsync(?=Resource|Transport|Connections|Gate)", "Sync"),
     (r"\bAsync(?=[A-Z])", ""),
     (r"__aenter__", "__enter__"),
     (r"__aexit__", "__exit__"),

@@ -37,7 +37,16 @@ class Repeat(Enum):
     """The answer is about this moment."""
 
 
-@dataclass
+class Body:
+    """What is sent. It may hold a key, and is not printed."""
+
+    __slots__ = ("content",)
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+
+@dataclass(repr=False)
 class Call(Generic[T]):
     """One call, sent as often as it takes."""
 
@@ -53,7 +62,7 @@ class Call(Generic[T]):
 
     repeat: Repeat
     headers: dict[str, str]
-    body: bytes | None = None
+    body: Body | None = None
     takes_workspace: bool = False
     idempotent: bool = False
     """The requests carry one Idempotency-Key."""
@@ -69,6 +78,9 @@ class Call(Generic[T]):
 
     extra_headers: Mapping[str, str] | None = None
     timeout: float | httpx.Timeout | None | NotGiven = NOT_GIVEN
+
+    def __repr__(self) -> str:
+        return f"<Call {self.operation}>"
 
 
 class Arguments:
@@ -102,7 +114,7 @@ class Arguments:
             self.check_time(f"query.{name.rstrip('_')}", value)
         return "?" + urlencode(pairs) if pairs else ""
 
-    def body(self, *, never_null: Sequence[str] = (), **values: Any) -> bytes:
+    def body(self, *, never_null: Sequence[str] = (), **values: Any) -> Body:
         """The JSON object of the values that are given."""
         fields: dict[str, Any] = {}
         for name, value in values.items():
@@ -116,10 +128,10 @@ class Arguments:
             fields[name] = value
         try:
             text = json.dumps(fields, default=_encode, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-            return text.encode()
+            return Body(text.encode())
         except (TypeError, ValueError):
             self.fault("body", "cannot be written as JSON; are all values strings, numbers, lists or dicts?")
-            return b""
+            return Body(b"")
 
     def check_time(self, field: str, value: object) -> None:
         if isinstance(value, datetime) and value.tzinfo is None:

@@ -74,8 +74,8 @@ class KeypinError(Exception):
         if self.code:
             text += f"{self.code}: "
         text += self.message
-        for detail in self.details:
-            text += f"; {detail.field} {detail.message}"
+        if self.details:
+            text = text.rstrip(".") + ": " + "; ".join(f"{d.field} {d.message}" for d in self.details)
         return f"{text} ({self.request_id})" if self.request_id else text
 
 

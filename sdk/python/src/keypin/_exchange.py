@@ -6,10 +6,10 @@ import json
 import platform
 import re
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from datetime import timezone
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 import httpx
@@ -25,19 +25,22 @@ from ._errors import (
     UpgradeRequiredError,
     class_of,
 )
-from ._response import APIResponse, rate_limit, request_id
+from ._gate import AT_ONCE
+from ._response import forget_request, rate_limit, request_id
 from ._secret import Secret
 from ._version import __version__
 
 if TYPE_CHECKING:
     from ._world import World
 
+T = TypeVar("T")
+
 MAX_ANSWER = 32 << 20
 """Bytes. A page of 100 keys, each as large as a key can be, is 10 MiB."""
 
 DEFAULT_TIMEOUT = 30.0
 CONNECT_WITHIN = 5.0
-LIMITS = httpx.Limits(max_connections=200, max_keepalive_connections=100)
+LIMITS = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE)
 
 _MAX_TEXT = 500  # characters of a message
 _MAX_DETAILS = 64
@@ -74,14 +77,19 @@ def base_of(url: str | None) -> str:
     return base
 
 
-def token_of(value: object) -> str:
+def token_of(value: object) -> Secret:
     """Checks a token, which a function may have made."""
     text = value.reveal() if isinstance(value, Secret) else value
     if not isinstance(text, str) or not text:
         raise invalid("the token is empty, or not a string")
     if not _TOKEN.fullmatch(text):
         raise invalid("the token has a space, a control character or the like; was it read with the end of its line?")
-    return text
+    return Secret(text)
+
+
+def secrets_of(call: Call[Any], token: Secret | None) -> tuple[Secret, ...]:
+    """What errors must not repeat."""
+    return call.secrets if token is None else (*call.secrets, token)
 
 
 def timeout_of(value: float | httpx.Timeout | None) -> tuple[httpx.Timeout, float | None]:
@@ -177,13 +185,15 @@ def _certificate_refused(fault: BaseException | None) -> bool:
     return False
 
 
-def refusal(response: httpx.Response, world: World, secrets: tuple[Secret, ...], with_token: bool) -> APIStatusError:
+def refusal(
+    response: httpx.Response, call: Call[Any], world: World, secrets: tuple[Secret, ...], with_token: bool
+) -> APIStatusError:
     """The error of an answer that is not a 2xx."""
     status = response.status_code
     code, message, details = _told(response, secrets)
     error = class_of(status)(message)
     error.status_code, error.code, error.details = status, code, details
-    error.response, error.request_id = response, request_id(response)
+    error.response, error.request_id = forget_request(response, call), request_id(response)
     error.retry_after = retry_after(response.headers.get("Retry-After", ""), world.now())
     error.rate_limit = rate_limit(response)
     if isinstance(error, UpgradeRequiredError):
@@ -235,15 +245,6 @@ def retry_after(value: str, now: float) -> float | None:
     return max(0.0, at.timestamp() - now)
 
 
-def forget_request(response: httpx.Response, call: Call[Any], base: str) -> None:
-    """Leaves of what was sent only what may be printed: errors and raw answers hold the response."""
-    sent = response.request
-    shown = base + (call.private_path or call.path)
-    hidden = {"authorization", "idempotency-key", "proxy-authorization", "cookie"}
-    headers = [(k, v) for k, v in sent.headers.multi_items() if k.lower() not in hidden]
-    response.request = httpx.Request(sent.method, shown, headers=headers)
-
-
 def merged(*headers: Mapping[str, str] | None) -> dict[str, str]:
     """Later ones before earlier ones, whatever the case of their names."""
     found: dict[str, tuple[str, str]] = {}
@@ -253,9 +254,15 @@ def merged(*headers: Mapping[str, str] | None) -> dict[str, str]:
     return dict(found.values())
 
 
-def note(found: object, answer: APIResponse[Any]) -> None:
-    """Notes on a model what its answer said beside the data."""
-    from ._model import Model, keep_beside
+def finisher(call: Call[T]) -> Callable[[httpx.Response], T]:
+    """How an answer becomes what the call returns."""
 
-    if isinstance(found, Model):
-        keep_beside(found, request_id=answer.request_id, etag=answer.headers.get("ETag"))
+    def finish(response: httpx.Response) -> T:
+        from ._model import Model, keep_beside
+
+        found = call.parse(response.content)
+        if isinstance(found, Model):
+            keep_beside(found, request_id=request_id(response), etag=response.headers.get("ETag"))
+        return found
+
+    return finish

@@ -11,6 +11,8 @@ from ._errors import APIResponseValidationError, RateLimit
 if TYPE_CHECKING:
     import httpx
 
+    from ._call import Call
+
 T = TypeVar("T")
 U = TypeVar("U")
 
@@ -23,38 +25,43 @@ class APIResponse(Generic[T]):
     >>> key = answer.parse()
     """
 
-    http_response: httpx.Response
-    """The answer, read to its end. What was sent is not in it. That of a creation holds the plaintext."""
-
     attempts: int
     """How many requests were sent."""
 
     def __init__(
-        self, response: httpx.Response, attempts: int, operation: str, finish: Callable[[APIResponse[T]], T]
+        self, response: httpx.Response, attempts: int, call: Call[Any], finish: Callable[[httpx.Response], T]
     ) -> None:
-        self.http_response = response
         self.attempts = attempts
-        self._operation = operation
+        self._response = response
+        self._call = call
         self._finish = finish
         self._parsed: list[T] = []
 
     @property
+    def http_response(self) -> httpx.Response:
+        """The answer, read to its end. That of a creation holds the plaintext.
+
+        Its request is without the token and the body that were sent.
+        """
+        return forget_request(self._response, self._call)
+
+    @property
     def status_code(self) -> int:
-        return self.http_response.status_code
+        return self._response.status_code
 
     @property
     def headers(self) -> httpx.Headers:
-        return self.http_response.headers
+        return self._response.headers
 
     @property
     def request_id(self) -> str | None:
         """What to name when asking for help."""
-        return request_id(self.http_response)
+        return request_id(self._response)
 
     @property
     def rate_limit(self) -> RateLimit | None:
         """The state of the calling key's limit; None when it has none, or the caller is no key."""
-        return rate_limit(self.http_response)
+        return rate_limit(self._response)
 
     @property
     def replayed(self) -> bool:
@@ -71,7 +78,7 @@ class APIResponse(Generic[T]):
         """The data, as the call without `with_raw_response` returns it."""
         if not self._parsed:
             try:
-                self._parsed.append(self._finish(self))
+                self._parsed.append(self._finish(self._response))
             except ValueError as fault:
                 # Not chained: pydantic's error repeats the values, a secret among them.
                 raise self._not_ours(fault) from None
@@ -79,18 +86,33 @@ class APIResponse(Generic[T]):
 
     def _map(self, change: Callable[[T], U]) -> APIResponse[U]:
         """The same answer, whose data is changed when it is parsed."""
-        return APIResponse(self.http_response, self.attempts, self._operation, lambda _: change(self._finish(self)))
+        return APIResponse(self._response, self.attempts, self._call, lambda response: change(self._finish(response)))
 
     def _not_ours(self, fault: ValueError) -> APIResponseValidationError:
         error = APIResponseValidationError(
             f"the answer is not what the service answers to this call ({_where(fault)}); does the base URL lead to it?"
         )
-        error.operation, error.attempts = self._operation, self.attempts
+        error.operation, error.attempts = self._call.operation, self.attempts
         error.response, error.request_id = self.http_response, self.request_id
         return error
 
     def __repr__(self) -> str:
-        return f"<APIResponse [{self.status_code}] {self._operation} {self.request_id}>"
+        return f"<APIResponse [{self.status_code}] {self._call.operation} {self.request_id}>"
+
+
+_HIDDEN = {"authorization", "idempotency-key", "proxy-authorization", "cookie"}
+
+
+def forget_request(response: httpx.Response, call: Call[Any]) -> httpx.Response:
+    """Leaves of what was sent only what may be printed."""
+    import httpx
+
+    sent = response.request
+    if call.body is not None or call.private_path is not None or not _HIDDEN.isdisjoint(sent.headers):
+        shown = str(sent.url)  # of a path with a secret the one to show
+        headers = [(name, value) for name, value in sent.headers.multi_items() if name.lower() not in _HIDDEN]
+        response.request = httpx.Request(sent.method, shown, headers=headers)
+    return response
 
 
 def _where(fault: ValueError) -> str:

@@ -216,7 +216,7 @@ class AsyncKeypinWithRawResponse:
 
 def _kept(token: AsyncToken | None) -> AsyncToken | None:
     """The token, checked, in a form that is not printed."""
-    return Secret(x.token_of(token)) if isinstance(token, (str, Secret)) else token
+    return x.token_of(token) if isinstance(token, (str, Secret)) else token
 
 
 def _workspace(workspace_id: str | None) -> str | None:

@@ -267,22 +267,20 @@ class AsyncInvites(AsyncResource):
         """
         args = Arguments()
         secret = token if isinstance(token, Secret) else Secret(token)
-        path = args.path(_ACCEPT, token=secret.reveal())
-        args.check("accept-invite")
-        return await self._send(
-            Call(
-                operation="accept-invite",
-                method="POST",
-                path=path,
-                parse=answers.accepted_invite,
-                repeat=Repeat.WHEN_NOTHING_DONE,
-                headers={},
-                secrets=(secret,),
-                private_path=_ACCEPT.replace("{token}", "[secret]"),
-                extra_headers=extra_headers,
-                timeout=timeout,
-            )
+        call = Call(
+            operation="accept-invite",
+            method="POST",
+            path=args.path(_ACCEPT, token=secret.reveal()),
+            parse=answers.accepted_invite,
+            repeat=Repeat.WHEN_NOTHING_DONE,
+            headers={},
+            secrets=(secret,),
+            private_path=_ACCEPT.replace("{token}", "[secret]"),
+            extra_headers=extra_headers,
+            timeout=timeout,
         )
+        args.check("accept-invite")
+        return await self._send(call)
 
 
 class AsyncMembersWithRawResponse:
