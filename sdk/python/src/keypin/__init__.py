@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         UnprocessableEntityError,
         UpgradeRequiredError,
     )
+    from ._guard.guard import Guard
     from ._not_given import NOT_GIVEN, NotGiven
     from ._pages import AsyncPage, SyncPage
     from ._response import APIResponse
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
 _FROM = {
     "AsyncKeypin": "_async.client",
+    "Guard": "_guard.guard",
     "Keypin": "_sync.client",
     "NOT_GIVEN": "_not_given",
     "NotGiven": "_not_given",
@@ -70,6 +72,7 @@ __all__ = [
     "ConflictError",
     "ErrorDetail",
     "GoneError",
+    "Guard",
     "InternalServerError",
     "InvalidArgumentError",
     "Keypin",
