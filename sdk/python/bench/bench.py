@@ -25,9 +25,9 @@ sys.path[:0] = [str(HERE.parent / "src"), str(HERE.parent / "tests")]
 import httpx  # noqa: E402  # after the path
 import onepin  # noqa: E402
 from page import Machine, Row, rewrite, table  # noqa: E402
-from service import Service, serving  # noqa: E402
 
 from keypin import AsyncKeypin, Keypin  # noqa: E402
+from service import Service, serving  # noqa: E402
 
 PAGE = HERE.parents[2] / "docs" / "benchmarks.md"
 COMMAND = "make bench-sdk"
@@ -86,7 +86,11 @@ def imports(number: int) -> list[Row]:
 
 def importing(statement: str) -> Callable[[], None]:
     command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(HERE.parent / 'src')!r}); {statement}"]
-    return lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL) and None
+
+    def run() -> None:
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+    return run
 
 
 def calls(service: Service, number: int) -> list[Row]:

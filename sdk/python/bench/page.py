@@ -66,8 +66,8 @@ class Machine:
         duration = f"{int(took) // 60}m{int(took) % 60}s" if took >= 60 else f"{took:.0f}s"
         return (
             f"Measured {self.date} with `{command}`, in {duration}, at commit {_commit()}.\n"
-            f"{_field('/proc/cpuinfo', 'model name')}, {cores} cores ({platform.machine()}); {memory:.0f} GiB of memory; "
-            f"Linux {platform.release()}; Python {platform.python_version()}; {versions}.\n"
+            f"{_field('/proc/cpuinfo', 'model name')}, {cores} cores ({platform.machine()}); "
+            f"{memory:.0f} GiB of memory; Linux {platform.release()}; Python {platform.python_version()}; {versions}.\n"
             f"Other processes took {100 * others:.0f} % of the processors' time during the run.\n"
         )
 

@@ -1,4 +1,4 @@
-"""Uses an installed keypin as its page says: python -I drive_installed.py, with what it needs as JSON on standard input."""
+"""Uses an installed keypin as its page says. What it needs comes as JSON on standard input."""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ with Keypin(base_url=given["base_url"], token=given["token"]) as client, Guard(g
     assert client.api_keys.verify(created.api_key).valid
     assert guard.verify(created.api_key, scopes=["workflows:read"]).valid
     assert created.id in [key.id for key in client.api_keys.list(limit=1)]
+    refused = None
     try:
         client.api_keys.create(name="", scopes=["no:such"])
     except keypin.UnprocessableEntityError as error:
-        assert [d.field for d in error.details] == ["body.name", "body.scopes[0]"]
-    else:
-        raise AssertionError
+        refused = error
+    assert refused is not None
+    assert [d.field for d in refused.details] == ["body.name", "body.scopes[0]"]
 
 
 async def main() -> None:

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
 from service import PACKAGE, ROOT, Service, clean_environment
 
 DRIVER = Path(__file__).with_name("drive_installed.py")
@@ -23,7 +24,7 @@ LOWEST = ["httpx==0.25.0", "pydantic==2.7.0"]
 def run(command: Sequence[object], **more: object) -> str:
     done = subprocess.run(
         [str(part) for part in command],
-        env=clean_environment(PIP_DISABLE_PIP_VERSION_CHECK="1"),
+        env=clean_environment(),
         capture_output=True,
         text=True,
         timeout=300,
@@ -77,17 +78,17 @@ def test_the_license_is_that_of_the_repository() -> None:
     assert (PACKAGE / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
 
 
-def install_and_use(python: str, folder: Path, packages: Sequence[object], service: Service, token: str) -> None:
-    """Into an environment that holds nothing else."""
-    run([python, "-m", "venv", "--without-pip", folder])
-    pip = [sys.executable, "-m", "pip", "--python", folder / "bin" / "python", "--quiet"]
+def install_and_use(
+    python: str, folder: Path, packages: Sequence[Path], service: Service, token: str, *more: str
+) -> None:
+    """Each into an environment that holds nothing else."""
     given = json.dumps({"base_url": service.base_url, "data_url": service.data_url, "token": token})
-    run([*pip, "install", packages[0], *LOWEST] if packages[0] is packages[-1] else [*pip, "install", packages[0]])
+    uv = [sys.executable, "-m", "uv", "--quiet", "--no-config"]
     for package in packages:
-        if package is not packages[0]:
-            run([*pip, "install", "--force-reinstall", "--no-deps", package])
+        run([*uv, "venv", "--python", python, folder])
+        run([*uv, "pip", "install", "--python", folder / "bin" / "python", package, *more])
         assert run([folder / "bin" / "python", "-I", "-X", "utf8", DRIVER], input=given, cwd=folder) == "works"
-    shutil.rmtree(folder)
+        shutil.rmtree(folder)
 
 
 def test_the_packages_work_on_every_python(built: tuple[Path, Path], service: Service, tmp_path: Path) -> None:
@@ -102,13 +103,17 @@ def test_the_packages_work_on_every_python(built: tuple[Path, Path], service: Se
         job.result()
 
 
-def test_the_lowest_versions_that_are_asked_for_work(built: tuple[Path, Path], service: Service, tmp_path: Path) -> None:
+def test_the_lowest_versions_that_are_asked_for_work(
+    built: tuple[Path, Path], service: Service, tmp_path: Path
+) -> None:
     oldest = min(pythons().items(), key=lambda item: [int(n) for n in item[0].split()[0].split(".")])[1]
-    install_and_use(oldest, tmp_path / "lowest", built[:1], service, service.token())
+    install_and_use(oldest, tmp_path / "lowest", built[:1], service, service.token(), *LOWEST)
 
 
 def test_an_import_loads_nothing_that_is_not_needed_yet() -> None:
     heavy = "import keypin, sys; print(sorted({'httpx', 'pydantic', 'asyncio', 'ssl'} & set(sys.modules)))"
     assert run([sys.executable, "-c", heavy], cwd=PACKAGE / "src") == "[]\n"
-    client = "from keypin import Keypin; import sys; print('pydantic' in sys.modules, 'keypin._async.client' in sys.modules)"
+    client = (
+        "from keypin import Keypin; import sys; print('pydantic' in sys.modules, 'keypin._async.client' in sys.modules)"
+    )
     assert run([sys.executable, "-c", client], cwd=PACKAGE / "src") == "False False\n"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from service import PACKAGE, ROOT, Service
 from test_middleware import asgi_sender, wsgi_sender
 
@@ -30,13 +31,15 @@ def test_there_are_snippets() -> None:
 
 
 @pytest.mark.parametrize("text", ALL)
-def test_a_snippet_runs(text: str, service: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_snippet_runs(
+    text: str, service: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("KEYPIN_BASE_URL", service.base_url)
     monkeypatch.setenv("KEYPIN_TOKEN", service.token())
     # The addresses of the pages are those of a service that was started without options.
     text = text.replace("http://127.0.0.1:8081", service.data_url)
     names: dict[str, Any] = {"__name__": "snippet"}
-    exec(compile(text, "snippet", "exec"), names)  # noqa: S102  # the pages are ours
+    exec(compile(text, "snippet", "exec"), names)  # the pages are ours
     if "guard" in names:
         names["guard"].close()
     printed = capsys.readouterr().out.splitlines()
@@ -53,7 +56,7 @@ def test_the_app_of_a_snippet_lets_a_key_in(text: str, service: Service) -> None
     from keypin import Keypin
 
     names: dict[str, Any] = {"__name__": "snippet"}
-    exec(compile(text.replace("http://127.0.0.1:8081", service.data_url), "snippet", "exec"), names)  # noqa: S102  # as above
+    exec(compile(text.replace("http://127.0.0.1:8081", service.data_url), "snippet", "exec"), names)  # as above
     client = Keypin(base_url=service.base_url, token=service.token())
     key = client.api_keys.create(name="caller", scopes=["workflows:read"]).api_key.reveal()
     app = names["app"]
