@@ -98,7 +98,7 @@ var schemaNames = map[string]string{
 	"createKeyBody": "CreateApiKeyRequest", "updateKeyBody": "UpdateApiKeyRequest", "rotateKeyBody": "RotateApiKeyRequest",
 	"verifyBody": "VerifyApiKeyRequest", "verification": "Verification", "verifiedKey": "VerifiedApiKey", "limitState": "RateLimitState",
 	"keyUsageFields": "ApiKeyUsage", "workspaceUsageFields": "WorkspaceUsage", "usagePoint": "UsagePoint", "lastUseFields": "LastUse", "topKeyFields": "TopApiKey",
-	"workspaceFields": "Workspace", "deletedWorkspace": "DeletedWorkspace", "settingsFields": "WorkspaceSettings", "slugAvailability": "SlugAvailability",
+	"WorkspaceFields": "Workspace", "deletedWorkspace": "DeletedWorkspace", "settingsFields": "WorkspaceSettings", "slugAvailability": "SlugAvailability",
 	"createWorkspaceBody": "CreateWorkspaceRequest", "updateWorkspaceBody": "UpdateWorkspaceRequest", "updateSettingsBody": "UpdateWorkspaceSettingsRequest",
 	"MemberFields": "Member", "InviteFields": "Invite", "createdInviteFields": "CreatedInvite", "acceptedInvite": "AcceptedInvite",
 	"roleBody": "RoleRequest", "inviteBody": "CreateInviteRequest", "whoAmIFields": "WhoAmI", "probe": "Probe",

@@ -9,7 +9,9 @@ import (
 	"github.com/keypin/keypin/internal/keypin"
 )
 
-type workspaceFields struct {
+// WorkspaceFields is a workspace as it is shown. Like KeyFields it is exported to be
+// described where it is embedded.
+type WorkspaceFields struct {
 	ID        keypin.ID `json:"id" format:"uuid" doc:"The workspace's id." example:"7c9e6679-7425-40de-944b-e07fc1f90ae7"`
 	Name      string    `json:"name" doc:"1 to 200 characters." example:"Acme"`
 	Slug      string    `json:"slug" doc:"The short name, unique in the service." example:"acme"`
@@ -19,13 +21,13 @@ type workspaceFields struct {
 	UpdatedAt time.Time `json:"updated_at" doc:"When it was last changed." example:"2026-04-25T12:00:00Z"`
 }
 
-func showWorkspace(w *keypin.Workspace) workspaceFields {
-	return workspaceFields{ID: w.ID, Name: w.Name, Slug: w.Slug, ColorIdx: w.ColorIdx,
+func showWorkspace(w *keypin.Workspace) WorkspaceFields {
+	return WorkspaceFields{ID: w.ID, Name: w.Name, Slug: w.Slug, ColorIdx: w.ColorIdx,
 		CreatedBy: w.CreatedBy, CreatedAt: w.CreatedAt, UpdatedAt: w.UpdatedAt}
 }
 
 type deletedWorkspace struct {
-	workspaceFields
+	WorkspaceFields
 	Deleted bool `json:"deleted" doc:"Always true." example:"true"`
 }
 
@@ -77,13 +79,13 @@ func (a *API) registerWorkspaces() {
 func (a *API) listWorkspaces(ctx context.Context, x *exchange, in *struct {
 	WorkspaceHeader
 	PageQuery
-}) (*listAnswer[workspaceFields], error) {
+}) (*listAnswer[WorkspaceFields], error) {
 	workspaces, total, err := a.Admin.Workspaces(ctx, x.call(in.workspace()), in.page())
 	if err != nil {
 		return nil, err
 	}
-	out := &listAnswer[workspaceFields]{}
-	out.Body.Data = make([]workspaceFields, len(workspaces))
+	out := &listAnswer[WorkspaceFields]{}
+	out.Body.Data = make([]WorkspaceFields, len(workspaces))
 	for i := range workspaces {
 		out.Body.Data[i] = showWorkspace(&workspaces[i])
 	}
@@ -123,7 +125,7 @@ func (p *parser) color(o optional[int64]) int {
 func (a *API) createWorkspace(ctx context.Context, x *exchange, in *struct {
 	WorkspaceHeader
 	IdempotencyHeader
-}, n admin.NewWorkspace) (*answer[workspaceFields], error) {
+}, n admin.NewWorkspace) (*answer[WorkspaceFields], error) {
 	w, err := a.Admin.CreateWorkspace(ctx, x.call(in.workspace()), n)
 	if err != nil {
 		return nil, err
@@ -146,7 +148,7 @@ func (a *API) slugAvailable(ctx context.Context, x *exchange, in *slugInput) (*a
 	return answered(x, slugAvailability{Slug: in.Slug, Available: available}), nil
 }
 
-func (a *API) getWorkspace(ctx context.Context, x *exchange, in *WorkspacePath) (*answer[workspaceFields], error) {
+func (a *API) getWorkspace(ctx context.Context, x *exchange, in *WorkspacePath) (*answer[WorkspaceFields], error) {
 	w, err := a.Admin.Workspace(ctx, x.call(&in.WorkspaceID))
 	if err != nil {
 		return nil, err
@@ -177,7 +179,7 @@ func (b *updateWorkspaceBody) parse(p *parser) admin.WorkspacePatch {
 	return patch
 }
 
-func (a *API) updateWorkspace(ctx context.Context, x *exchange, in *WorkspacePath, patch admin.WorkspacePatch) (*answer[workspaceFields], error) {
+func (a *API) updateWorkspace(ctx context.Context, x *exchange, in *WorkspacePath, patch admin.WorkspacePatch) (*answer[WorkspaceFields], error) {
 	w, err := a.Admin.UpdateWorkspace(ctx, x.call(&in.WorkspaceID), patch)
 	if err != nil {
 		return nil, err
@@ -190,7 +192,7 @@ func (a *API) deleteWorkspace(ctx context.Context, x *exchange, in *WorkspacePat
 	if err != nil {
 		return nil, err
 	}
-	return answered(x, deletedWorkspace{workspaceFields: showWorkspace(&w), Deleted: true}), nil
+	return answered(x, deletedWorkspace{WorkspaceFields: showWorkspace(&w), Deleted: true}), nil
 }
 
 func (a *API) getSettings(ctx context.Context, x *exchange, in *WorkspacePath) (*answer[settingsFields], error) {

@@ -1,0 +1,179 @@
+"""Sends calls, as often as it takes."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import httpx
+
+from .. import _exchange as x
+from .._call import Call
+from .._errors import KeypinError
+from .._gate import AsyncGate
+from .._not_given import NotGiven
+from .._response import APIResponse
+from .._retry import next_wait
+from .._secret import Secret
+from .._world import World
+
+T = TypeVar("T")
+
+AsyncToken = str | Secret | Callable[[], str | Secret | Awaitable[str | Secret]]
+
+log = logging.getLogger("keypin")
+
+
+class AsyncConnections:
+    """The httpx client that is sent through: the caller's, or one for each process.
+
+    Connections are not shared with a child that was forked: both would read from them.
+    """
+
+    def __init__(self, given: httpx.AsyncClient | None) -> None:
+        self._given = given
+        self._used_by: int | None = None
+        self._own: dict[int, tuple[httpx.AsyncClient, AsyncGate]] = {}
+        self._closed = False
+
+    def get(self) -> tuple[httpx.AsyncClient, AsyncGate | None]:
+        process = os.getpid()
+        if self._given is not None:
+            if self._used_by is None:
+                self._used_by = process
+            if self._used_by != process:
+                raise x.invalid(
+                    "the httpx client that was passed as http_client= was used before this process was forked, and its "
+                    "connections belong to the parent; make a client in this process, with_options(http_client=…)"
+                )
+            return self._given, None
+        if self._closed:
+            raise x.invalid("this client was closed")
+        own = self._own.get(process)
+        if own is None:
+            made = httpx.AsyncClient(limits=x.LIMITS, follow_redirects=False)
+            # Of two threads that come here at once both get the same one.
+            own = self._own.setdefault(process, (made, AsyncGate()))
+        return own
+
+    async def aclose(self) -> None:
+        """Closes the connections that this process made. The caller's client is the caller's to close."""
+        self._closed = True
+        own = self._own.get(os.getpid())
+        if own is not None:
+            await own[0].aclose()
+
+
+@dataclass(frozen=True)
+class AsyncTransport:
+    """Everything that a client needs to send calls."""
+
+    connections: AsyncConnections
+    base: str
+    token: AsyncToken | None
+    workspace_id: str | None
+    headers: dict[str, str]
+    timeout: httpx.Timeout
+    total: float | None
+    """Seconds for one request as a whole; None = not bounded."""
+
+    max_retries: int
+    world: World
+
+    async def send(self, call: Call[T]) -> APIResponse[T]:
+        """Sends the call until it is answered, or must not be sent again."""
+        requests = 0
+        while True:
+            requests += 1
+            failure: KeypinError
+            try:
+                response = await self._once(call)
+            except KeypinError as fault:
+                failure = fault
+            else:
+                log.debug("%s: %d, request %d", call.operation, response.status_code, requests)
+                return APIResponse(response, requests, call, x.finisher(call))
+            failure.operation, failure.attempts = call.operation, requests
+            wait = next_wait(call, failure, requests, self.max_retries, self.world)
+            if wait is None:
+                raise failure
+            log.info("%s; sent again in %.2f s", failure, wait)
+            await self.world.asleep(wait)
+
+    async def _once(self, call: Call[Any]) -> httpx.Response:
+        """Sends the call once and returns its answer, a 2xx."""
+        http, gate = self.connections.get()
+        if isinstance(call.timeout, NotGiven):
+            timeout, total = self.timeout, self.total
+        else:
+            timeout, total = x.timeout_of(call.timeout)
+        token = None if call.public else await self._token()
+        # What has the token as it is has no name here: some print the variables of a traceback.
+        request = self._request(http if gate is None else None, call, token, timeout)
+        try:
+            if gate is not None:
+                await gate.enter(timeout.pool)
+            try:
+                response = await self._exchange(http, request, token is not None, total)
+            finally:
+                if gate is not None:
+                    gate.leave()
+        except (httpx.TransportError, httpx.InvalidURL, httpx.DecodingError, x.TooLarge) as fault:
+            # Not chained: what it refers to holds the request with its token.
+            raise x.no_answer(fault, x.secrets_of(call, token)) from None
+        if not response.is_success:
+            raise x.refusal(response, call, self.world, x.secrets_of(call, token), token is not None)
+        return response
+
+    def _request(
+        self, given: httpx.AsyncClient | None, call: Call[Any], token: Secret | None, timeout: httpx.Timeout
+    ) -> httpx.Request:
+        headers = {**self.headers, **call.headers}
+        if call.body is not None:
+            headers["Content-Type"] = "application/json"
+        if call.takes_workspace and self.workspace_id is not None:
+            headers.setdefault("X-Workspace-Id", self.workspace_id)
+        if token is not None:
+            headers["Authorization"] = "Bearer " + token.reveal()
+        if call.extra_headers:
+            headers = x.merged(headers, call.extra_headers)
+        url, content = self.base + call.path, None if call.body is None else call.body.content
+        if given is None:
+            request = httpx.Request(
+                call.method, url, headers=headers, content=content, extensions={"timeout": timeout.as_dict()}
+            )
+        else:  # it adds headers, cookies and parameters of its own
+            request = given.build_request(call.method, url, headers=headers, content=content, timeout=timeout)
+        if call.private_path is not None:
+            request.url = x.private(request.url, self.base + call.private_path)
+        return request
+
+    async def _exchange(
+        self, http: httpx.AsyncClient, request: httpx.Request, with_token: bool, total: float | None
+    ) -> httpx.Response:
+        deadline = None if total is None else self.world.steady() + total
+        response = await http.send(
+            request, stream=True, follow_redirects=False, auth=None if with_token else httpx.USE_CLIENT_DEFAULT
+        )
+        try:
+            response.stream = x.Bounded(response.stream, self.world, deadline)
+            await response.aread()
+        except BaseException:
+            await response.aclose()
+            raise
+        return response
+
+    async def _token(self) -> Secret | None:
+        """The token for this request. A function is asked before each, so that a session's can be a fresh one."""
+        if self.token is None or isinstance(self.token, Secret):
+            return self.token
+        if isinstance(self.token, str):
+            return Secret(self.token)
+        made = self.token()
+        if inspect.isawaitable(made):
+            made = await made
+        return x.token_of(made)

@@ -1,0 +1,265 @@
+"""The calls about workspaces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from .. import _answers as answers
+from .._call import Arguments, Call, Repeat
+from .._not_given import NOT_GIVEN, NotGiven
+from .._pages import AsyncPaginator
+from .._resource import AsyncResource, Offset, async_raw
+from .._secret import Secret
+
+if TYPE_CHECKING:
+    import httpx
+
+    from .. import _models as m
+
+_WORKSPACES = "/api/v1/workspaces"
+_WORKSPACE = _WORKSPACES + "/{workspace_id}"
+
+
+class AsyncWorkspaces(AsyncResource):
+    """`client.workspaces`: they own keys and have members."""
+
+    @property
+    def with_raw_response(self) -> AsyncWorkspacesWithRawResponse:
+        """The same calls, returning answers with their headers."""
+        return AsyncWorkspacesWithRawResponse(AsyncWorkspaces(self._transport, raw=True))
+
+    def list(
+        self,
+        *,
+        offset: int | NotGiven = NOT_GIVEN,
+        limit: int | NotGiven = NOT_GIVEN,
+        extra_headers: Mapping[str, str] | None = None,
+        timeout: float | httpx.Timeout | None | NotGiven = NOT_GIVEN,
+    ) -> AsyncPaginator[m.Workspace]:
+        """Lists the workspaces that the caller is a member of, oldest first."""
+
+        def page(at: Offset) -> Call[answers.Rows[m.Workspace]]:
+            args = Arguments()
+            query = args.query(offset=at, limit=limit)
+            args.check("list-workspaces")
+            return Call(
+                operation="list-workspaces",
+                method="GET",
+                path=_WORKSPACES + query,
+                parse=answers.workspaces,
+                repeat=Repeat.WHEN_UNSURE,
+                headers={},
+                takes_workspace=True,
+                extra_headers=extra_headers,
+                timeout=timeout,
+            )
+
+        return self._list(page, offset)
+
+    async def create(
+        self,
+        *,
+        name: str,
+        slug: str | NotGiven | None = NOT_GIVEN,
+        color_idx: int | NotGiven | None = NOT_GIVEN,
+        idempotency_key: str | NotGiven = NOT_GIVEN,
+        extra_headers: Mapping[str, str] | None = None,
+        timeout: float | httpx.Timeout | None | NotGiven = NOT_GIVEN,
+    ) -> m.Workspace:
+        """Makes a workspace whose admin the caller is.
+
+        `slug` (1 to 50 characters, such as acme-labs) is made of the name when it is left out.
+        """
+        args = Arguments()
+        body = args.body(never_null=("name",), name=name, slug=slug, color_idx=color_idx)
+        headers = args.headers(idempotency_key=idempotency_key or self._transport.world.uuid())
+        args.check("create-workspace")
+        return await self._send(
+            Call(
+                operation="create-workspace",
+                method="POST",
+                path=_WORKSPACES,
+                parse=answers.workspace,
+                repeat=Repeat.WHEN_UNSURE,
+                headers=headers,
+                body=body,
+                takes_workspace=True,
+                idempotent=True,
+                secrets=(Secret(headers["Idempotency-Key"]),),
+                extra_headers=extra_headers,
+                timeout=timeout,
+            )
+        )
+
+    async def get(
+        self,
+        workspace_id: str,
+        *,
+        extra_headers: Mapping[str, str] | None = None,
+        timeout: float | httpx.Timeout | None | NotGiven = NOT_GIVEN,
+    ) -> m.Workspace:
+        """Fetches a workspace."""
+        args = Arguments()
+        path = args.path(_WORKSPACE, workspace_id=workspace_id)
+        args.check("get-workspace")
+        return await self._send(
+            Call(
+                operation="get-workspace",
+                method="GET",
+                path=path,
+                parse=answers.workspace,
+                repeat=Repeat.WHEN_UNSURE,
+                headers={},
+                extra_headers=extra_headers,
+                timeout=timeout,
+            )
+        )
+
+    async def update(
+        self,
+        workspace_id: str,
+        *,
+        name: str | NotGiven = NOT_GIVEN,
+        slug: str | NotGiven = NOT_GIVEN,
+        color_idx: int | NotGiven = NOT_GIVEN,
+        extra_headers: Mapping[str, str] | None = None,
+        timeout: float | httpx.Timeout | None | NotGiven = NOT_GIVEN,
+    ) -> m.Workspace:
+        """Changes a workspace; admins only. What is left out stays as it is."""
+        args = Arguments()
+        path = args.path(_WORKSPACE, workspace_id=workspace_id)
+        body = args.body(never_null=("name", "slug", "color_idx"), name=name, slug=slug, color_idx=color_idx)
+        args.check("update-workspace")
+        return await self._send(
+            Call(
+                operation="update-workspace",
+                method="PATCH",
+                path=path,
+                parse=answers.workspace,
+                repeat=Repeat.WHEN_UNSURE,
+                headers={},
+                body=body,
+                extra_headers=extra_headers,
+                timeout=timeout,
+            )
+        )
+
+    async def delete(
+        self,
+        workspace_id: str,
+        *,
+        extra_headers: Mapping[str, str] | None = None,
+        timeout: float | httpx.Timeout | None | NotGiven = NOT_GIVEN,
+    ) -> m.DeletedWorkspace:
+        """Deletes a workspace and revokes every key in it; admins only.
+
+        A workspace that is no more is PermissionDeniedError, as one that the caller is not in:
+        see `KeypinError.attempts`.
+        """
+        args = Arguments()
+        path = args.path(_WORKSPACE, workspace_id=workspace_id)
+        args.check("delete-workspace")
+        return await self._send(
+            Call(
+                operation="delete-workspace",
+                method="DELETE",
+                path=path,
+                parse=answers.deleted_workspace,
+                repeat=Repeat.WHEN_UNSURE,
+                headers={},
+                extra_headers=extra_headers,
+                timeout=timeout,
+            )
+        )
+
+    async def slug_available(
+        self,
+        slug: str,
+        *,
+        extra_headers: Mapping[str, str] | None = None,
+        timeout: float | httpx.Timeout | None | NotGiven = NOT_GIVEN,
+    ) -> m.SlugAvailability:
+        """Tells whether no workspace has the slug at this moment."""
+        args = Arguments()
+        query = args.query(slug=slug)
+        args.check("slug-available")
+        return await self._send(
+            Call(
+                operation="slug-available",
+                method="GET",
+                path=_WORKSPACES + "/slug-available" + query,
+                parse=answers.slug_availability,
+                repeat=Repeat.WHEN_UNSURE,
+                headers={},
+                takes_workspace=True,
+                extra_headers=extra_headers,
+                timeout=timeout,
+            )
+        )
+
+    async def settings(
+        self,
+        workspace_id: str,
+        *,
+        extra_headers: Mapping[str, str] | None = None,
+        timeout: float | httpx.Timeout | None | NotGiven = NOT_GIVEN,
+    ) -> m.WorkspaceSettings:
+        """Fetches a workspace's settings."""
+        args = Arguments()
+        path = args.path(_WORKSPACE + "/settings", workspace_id=workspace_id)
+        args.check("get-workspace-settings")
+        return await self._send(
+            Call(
+                operation="get-workspace-settings",
+                method="GET",
+                path=path,
+                parse=answers.workspace_settings,
+                repeat=Repeat.WHEN_UNSURE,
+                headers={},
+                extra_headers=extra_headers,
+                timeout=timeout,
+            )
+        )
+
+    async def update_settings(
+        self,
+        workspace_id: str,
+        *,
+        default_language: str | NotGiven | None = NOT_GIVEN,
+        theme: m.Theme | NotGiven | None = NOT_GIVEN,
+        extra_headers: Mapping[str, str] | None = None,
+        timeout: float | httpx.Timeout | None | NotGiven = NOT_GIVEN,
+    ) -> m.WorkspaceSettings:
+        """Changes a workspace's settings; admins only. What is left out stays, None clears."""
+        args = Arguments()
+        path = args.path(_WORKSPACE + "/settings", workspace_id=workspace_id)
+        body = args.body(default_language=default_language, theme=theme)
+        args.check("update-workspace-settings")
+        return await self._send(
+            Call(
+                operation="update-workspace-settings",
+                method="PATCH",
+                path=path,
+                parse=answers.workspace_settings,
+                repeat=Repeat.WHEN_UNSURE,
+                headers={},
+                body=body,
+                extra_headers=extra_headers,
+                timeout=timeout,
+            )
+        )
+
+
+class AsyncWorkspacesWithRawResponse:
+    """`client.workspaces.with_raw_response`."""
+
+    def __init__(self, workspaces: AsyncWorkspaces) -> None:
+        self.list = async_raw(workspaces.list)
+        self.create = async_raw(workspaces.create)
+        self.get = async_raw(workspaces.get)
+        self.update = async_raw(workspaces.update)
+        self.delete = async_raw(workspaces.delete)
+        self.slug_available = async_raw(workspaces.slug_available)
+        self.settings = async_raw(workspaces.settings)
+        self.update_settings = async_raw(workspaces.update_settings)

@@ -1,0 +1,1 @@
+"""Checks keys in this process, by the rules of docs/edge.md."""

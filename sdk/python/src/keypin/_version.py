@@ -1,0 +1,3 @@
+"""The package's version, sent in User-Agent."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,164 @@
+"""Protects Flask and Django apps, and any other that speaks WSGI.
+
+>>> guard = Guard("http://127.0.0.1:8081")
+>>> app.wsgi_app = ProtectMiddleware(app.wsgi_app, guard=guard, exclude=["/health"])
+>>>
+>>> @app.get("/workflows")
+>>> @require_scopes("workflows:read")
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable
+from functools import wraps
+from http import HTTPStatus
+from typing import Any, ParamSpec, TypeVar, cast
+
+from ._errors import KeypinError
+from ._guard.guard import Guard
+from ._guard.http import Excluded, Refusal, cannot_check, lacks_scope, no_key, presented, refusal_of
+from ._models import Verification, VerifiedApiKey
+
+__all__ = ["Guard", "ProtectMiddleware", "Refusal", "principal", "require_scopes"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Environ = dict[str, Any]
+App = Callable[[Environ, Any], Iterable[bytes]]
+
+_PRINCIPAL = "keypin.principal"
+
+
+def peer(environ: Environ) -> str | None:
+    """The address at the other end of the connection, which behind a proxy is the proxy."""
+    return environ.get("REMOTE_ADDR") or None
+
+
+class ProtectMiddleware:
+    """Lets requests with a valid key through, and answers the others: 401, 403, 429, and
+    503 when the key cannot be checked. The key is read from Authorization: Bearer, or from
+    X-API-Key; in the app `principal(request)` is the key.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        guard: Guard,
+        scopes: Collection[str] = (),
+        exclude: Collection[str] = (),
+        client_ip: Callable[[Environ], str | None] = peer,
+        on_refusal: Callable[[Environ, Any, Refusal], Iterable[bytes]] | None = None,
+    ) -> None:
+        """guard: checks the keys; yours to close.
+
+        scopes: what every request needs. `require_scopes` asks for more on single views.
+        exclude: paths that need no key, such as /health; with a star at the end all that
+            begin so, such as /static/*.
+        client_ip: says where a request comes from, for keys with allowed_ips. The default is
+            the connection's other end, which behind a proxy is the proxy.
+        on_refusal: answers requests that are refused, in place of the service's error object.
+        """
+        if isinstance(scopes, str):
+            raise TypeError("scopes must be a list of strings, not one string")
+        self._app = app
+        self._guard = guard
+        self._scopes = tuple(scopes)
+        self._excluded = Excluded(exclude)
+        self._client_ip = client_ip
+        self._on_refusal = on_refusal
+
+    def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        if environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "") in self._excluded:
+            return self._app(environ, start_response)
+        answer = self._check(environ)
+        if isinstance(answer, Refusal):
+            if self._on_refusal is not None:
+                return self._on_refusal(environ, start_response, answer)
+            start_response(*_head(answer))
+            return [answer.body]
+        environ[_PRINCIPAL] = answer
+        return self._app(environ, start_response)
+
+    def _check(self, environ: Environ) -> Verification | Refusal:
+        # A server joins a header that comes twice by commas, and no key has one.
+        headers = [[environ[name]] if name in environ else [] for name in ("HTTP_AUTHORIZATION", "HTTP_X_API_KEY")]
+        key, given = presented(*headers)
+        if not key:
+            return no_key(given)
+        try:
+            answer = self._guard.verify(
+                key,
+                scopes=self._scopes,
+                client_ip=self._client_ip(environ),
+                user_agent=environ.get("HTTP_USER_AGENT"),
+            )
+        except KeypinError as fault:
+            return cannot_check(fault)
+        return answer if answer.valid else refusal_of(answer, self._scopes, time.time())
+
+
+def principal(request: Any) -> VerifiedApiKey:
+    """The key that ProtectMiddleware let the request in with.
+
+    request: a Flask or Django request, or a WSGI environment.
+    """
+    return _answer(request).api_key or _not_protected()
+
+
+def require_scopes(*scopes: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Decorates a Flask or Django view, whose request's key must hold all of these scopes.
+
+    It stands below Flask's `@app.get`. It looks at the key that ProtectMiddleware let in, so
+    for one with a limit an admission is spent even where a scope is missing.
+    """
+
+    def decorate(view: Callable[P, R]) -> Callable[P, R]:
+        @wraps(view)
+        def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+            django = args[0] if args and hasattr(args[0], "META") else None
+            answer = _answer(django if django is not None else _flask_request())
+            key = answer.api_key or _not_protected()
+            if all(scope in key.scopes for scope in scopes):
+                return view(*args, **kwargs)
+            refusal = lacks_scope(answer, scopes)
+            return cast(R, _django_response(refusal) if django is not None else _flask_response(refusal))
+
+        return wrapped
+
+    return decorate
+
+
+def _head(refusal: Refusal) -> tuple[str, list[tuple[str, str]]]:
+    headers = [*refusal.headers, ("Content-Length", str(len(refusal.body)))]
+    return f"{refusal.status} {HTTPStatus(refusal.status).phrase}", headers
+
+
+def _flask_request() -> Any:
+    from flask import request
+
+    return request
+
+
+def _flask_response(refusal: Refusal) -> Any:
+    from flask import Response
+
+    return Response(refusal.body, refusal.status, refusal.headers)
+
+
+def _django_response(refusal: Refusal) -> Any:
+    from django.http import HttpResponse
+
+    return HttpResponse(refusal.body, status=refusal.status, headers=dict(refusal.headers))
+
+
+def _answer(request: Any) -> Verification:
+    environ = request if isinstance(request, dict) else getattr(request, "environ", None)
+    answer: Verification | None = environ.get(_PRINCIPAL) if environ is not None else None
+    return answer or _not_protected()
+
+
+def _not_protected() -> Any:
+    raise RuntimeError("the request has no key: add keypin.wsgi.ProtectMiddleware, and do not exclude this path")

@@ -1,0 +1,43 @@
+"""Uses an installed keypin as its page says. What it needs comes as JSON on standard input."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from importlib.metadata import requires, version
+
+import keypin
+from keypin import AsyncKeypin, Guard, Keypin
+from keypin.asgi import ProtectMiddleware  # noqa: F401  # importable without Starlette
+from keypin.wsgi import require_scopes  # noqa: F401  # importable without Flask
+
+given = json.load(sys.stdin)
+assert "site-packages" in str(keypin.__file__), keypin.__file__
+assert keypin.__version__ == version("keypin")
+assert sorted(str(r).split(">")[0].split("<")[0] for r in requires("keypin") or []) == ["httpx", "pydantic"]
+for name in keypin.__all__:
+    assert getattr(keypin, name) is not None
+
+with Keypin(base_url=given["base_url"], token=given["token"]) as client, Guard(given["data_url"]) as guard:
+    created = client.api_keys.create(name="installed", scopes=["workflows:read"])
+    assert str(created.api_key) == "op_live_…"
+    assert client.api_keys.verify(created.api_key).valid
+    assert guard.verify(created.api_key, scopes=["workflows:read"]).valid
+    assert created.id in [key.id for key in client.api_keys.list(limit=1)]
+    refused = None
+    try:
+        client.api_keys.create(name="", scopes=["no:such"])
+    except keypin.UnprocessableEntityError as error:
+        refused = error
+    assert refused is not None
+    assert [d.field for d in refused.details] == ["body.name", "body.scopes[0]"]
+
+
+async def main() -> None:
+    async with AsyncKeypin(base_url=given["base_url"], token=given["token"]) as client:
+        assert (await client.api_keys.get(created.id)).name == "installed"
+
+
+asyncio.run(main())
+sys.stdout.write("works")
