@@ -66,8 +66,11 @@ func TestEveryCaseIsTheSameAtEveryDoor(t *testing.T) {
 	cases := readCases(t)
 	base := "http://" + s.Address
 	doors := map[string]door{
-		"http": &overHTTP{url: base, operations: readOperations(t)},
-		"go":   &goClient{url: base},
+		"http":         &overHTTP{url: base, operations: readOperations(t)},
+		"go":           &goClient{url: base},
+		"python":       startPython(t, "sync", base),
+		"python async": startPython(t, "async", base),
+		"cli":          &cli{program: s.Program, url: base, home: t.TempDir()},
 	}
 	for name, d := range doors {
 		t.Run(name, func(t *testing.T) {
@@ -75,7 +78,7 @@ func TestEveryCaseIsTheSameAtEveryDoor(t *testing.T) {
 			for i, c := range cases {
 				t.Run(c.Name, func(t *testing.T) {
 					t.Parallel()
-					if err := s.play(t.Context(), d, &c, fmt.Sprintf("case%d-%s", i, name)); err != nil {
+					if err := s.play(t.Context(), d, &c, fmt.Sprintf("case%d-%s", i, strings.ReplaceAll(name, " ", "-"))); err != nil {
 						t.Error(err)
 					}
 				})
