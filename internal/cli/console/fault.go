@@ -104,7 +104,7 @@ func (s *session) otherwise(p *problem.Problem, e *client.Error) *problem.Proble
 	case errors.Is(e, client.ErrNotFound):
 		return p.WithDo("look for it with %s list; %s", parentPath(s), s.whereLooked())
 	case errors.Is(e, client.ErrUnavailable) && e.Status == 0:
-		p.What = fmt.Sprintf("%s does not answer: %s", base.Value(), p.What)
+		p.What = fmt.Sprintf("%s does not answer: %s", base.Value(), strings.TrimPrefix(p.What, "no answer: "))
 		if base.Source == "default" {
 			return p.WithDo("start a service here with keypin serve, or name another with --base-url or keypin login")
 		}
