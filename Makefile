@@ -47,6 +47,16 @@ bench-verify: ## Measure verification beside a bare handler and another product 
 bench-memory: ## Measure memory with a million keys, starts with ten million (10 minutes)
 	@$(GO) run ./test/benchmemory
 
+.PHONY: bench-docs
+bench-docs: ## Measure the documentation's site beside a file server, and its start (2 minutes)
+	@$(GO) run ./test/benchdocs
+
+.PHONY: lighthouse
+lighthouse: ## Let Lighthouse judge three pages of the documentation
+	@./scripts/install.sh >&2
+	@./scripts/install-bench.sh >&2
+	@$(GO) run ./test/lighthouse
+
 .PHONY: cluster
 cluster: build ## Run three nodes with PostgreSQL, Redis and nginx on this machine
 	@./scripts/install.sh >&2
