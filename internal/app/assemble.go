@@ -79,10 +79,7 @@ func (a *App) assemble(ctx context.Context, open *closers) (public, data http.Ha
 		Keys: checks, Feed: feed, Registry: registry, Wire: api, Clock: o.Clock, Door: a.metrics.Door,
 		Stopping: a.stopping, TrustedProxies: c.TrustedProxies,
 	})
-	if err := a.showDocs(api); err != nil {
-		return nil, nil, err
-	}
-	return a.tracing.Handler(api, ""), a.dataHandler(api, doors), nil
+	return a.tracing.Handler(api, ""), a.dataHandler(api, doors), a.showDocs(api)
 }
 
 // startExport starts sending traces and metrics, where the environment says so. It is

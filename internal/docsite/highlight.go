@@ -90,6 +90,7 @@ func tokenClass(t chroma.TokenType) string {
 		return "a"
 	case chroma.NameFunction, chroma.NameBuiltin, chroma.NameClass, chroma.NameDecorator, chroma.NameNamespace:
 		return "f"
+	default:
+		return ""
 	}
-	return ""
 }

@@ -227,12 +227,7 @@ func (s *Site) send(w http.ResponseWriter, r *http.Request, found *resource, sta
 	if !found.revalidate {
 		base = ""
 	}
-	for i, part := range found.parts {
-		if i > 0 {
-			_, _ = w.Write([]byte(base)) // as above
-		}
-		_, _ = w.Write(part) // as above
-	}
+	_, _ = w.Write(bytes.Join(found.parts, []byte(base))) // as above
 }
 
 // serveElsewhere answers for an address at which there is nothing: it redirects if it

@@ -259,7 +259,7 @@ func TestAPageThatIsNotThereSuggestsOthers(t *testing.T) {
 	s := newSite(t)
 	for path, want := range map[string]string{
 		"/docs/api-reference/api-keys/update-key": updatePath,
-		"/docs/configuraton":                      "/docs/configuration",
+		"/docs/confuguration":                     "/docs/configuration",
 		"/docs/rotate":                            "/docs/api-reference/api-keys/rotate-api-key",
 		"/docs/guides/telemetry.html":             "/docs/telemetry",
 	} {
@@ -274,7 +274,7 @@ func TestAPageThatIsNotThereSuggestsOthers(t *testing.T) {
 	if page := bodyOf(t, answer); answer.StatusCode != http.StatusNotFound || strings.Contains(page, "alert(1)") {
 		t.Errorf("%d, and the page repeats what was asked for", answer.StatusCode)
 	}
-	if text := bodyOf(t, get(t, s, "/docs/configuraton.md")); !strings.Contains(text, "(http://docs.example/docs/configuration.md)") {
+	if text := bodyOf(t, get(t, s, "/docs/confuguration.md")); !strings.Contains(text, "(http://docs.example/docs/configuration.md)") {
 		t.Errorf("in Markdown: %s", text)
 	}
 }

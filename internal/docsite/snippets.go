@@ -2,6 +2,7 @@ package docsite
 
 import (
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 )
@@ -76,7 +77,7 @@ func (r request) signedIn() bool { return len(r.op.Security) > 0 }
 func (r request) curl() string {
 	var b strings.Builder
 	b.WriteString("curl ")
-	if r.op.Method != "GET" {
+	if r.op.Method != http.MethodGet {
 		b.WriteString("-X " + r.op.Method + " ")
 	}
 	target := baseURL + r.path()
@@ -97,7 +98,7 @@ func (r request) javascript() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "const response = await fetch(%s", jsonOf(baseURL+r.path()))
 	var options []string
-	if r.op.Method != "GET" {
+	if r.op.Method != http.MethodGet {
 		options = append(options, "  method: "+jsonOf(r.op.Method)+",")
 	}
 	if r.signedIn() || r.body != nil {

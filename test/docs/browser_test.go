@@ -53,7 +53,7 @@ func newTab(t testing.TB, width, height int64) *tab {
 	t.Helper()
 	chromium.Lock()
 	if chromium.tab == nil && chromium.err == nil {
-		chromium.tab, chromium.stop, chromium.err = browser.Start(context.Background())
+		chromium.tab, chromium.stop, chromium.err = browser.Start(context.Background()) //nolint:fatcontext // made once, for all tests
 	}
 	first, err := chromium.tab, chromium.err
 	chromium.Unlock()
