@@ -47,6 +47,11 @@ bench-verify: ## Measure verification beside a bare handler and another product 
 bench-memory: ## Measure memory with a million keys, starts with ten million (10 minutes)
 	@$(GO) run ./test/benchmemory
 
+.PHONY: bench-sdk
+bench-sdk: build ## Measure the Python SDK beside bare httpx and onepin (3 minutes)
+	@./scripts/install.sh >&2
+	@.tools/sdk/bin/python sdk/python/bench/bench.py
+
 .PHONY: cluster
 cluster: build ## Run three nodes with PostgreSQL, Redis and nginx on this machine
 	@./scripts/install.sh >&2
