@@ -67,6 +67,11 @@ lighthouse: ## Let Lighthouse judge three pages of the documentation
 	@./scripts/install-bench.sh >&2
 	@$(GO) run ./test/lighthouse
 
+.PHONY: bench-sdk
+bench-sdk: build ## Measure the Python SDK beside bare httpx and onepin (3 minutes)
+	@./scripts/install.sh >&2
+	@.tools/sdk/bin/python sdk/python/bench/bench.py
+
 .PHONY: cluster
 cluster: build ## Run three nodes with PostgreSQL, Redis and nginx on this machine
 	@./scripts/install.sh >&2

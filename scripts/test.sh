@@ -78,4 +78,5 @@ step 'build' make build
 step 'three nodes while things break' go test -count=1 ./test/chaos
 step 'deployment files' .tools/venv/bin/python -m pytest test/deploy
 step 'Python tests against bin/keypin' .tools/venv/bin/python -m pytest test/python
+step 'Python SDK' .tools/sdk/bin/python -m pytest sdk/python
 finish

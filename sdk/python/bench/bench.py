@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
@@ -55,7 +56,7 @@ def main() -> None:
     machine = Machine()
     with tempfile.TemporaryDirectory() as folder, serving(Path(folder)) as service:
         rows = [*imports(given.turns), *calls(service, given.turns), *asyncio.run(async_calls(service, given.turns))]
-    text = machine.heading(COMMAND, f"httpx {httpx.__version__}; onepin {onepin.__version__}") + "\n" + table(rows)
+    text = machine.heading(COMMAND, f"httpx {httpx.__version__}; onepin {version('onepin')}") + "\n" + table(rows)
     if given.print:
         print(text)
     else:

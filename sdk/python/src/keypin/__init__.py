@@ -12,9 +12,9 @@ What is imported here is loaded when it is first used.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ._version import __version__
+
+TYPE_CHECKING = False  # what checkers of types take for true; importing typing would double the time of an import
 
 if TYPE_CHECKING:
     from ._async.client import AsyncKeypin
