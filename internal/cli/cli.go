@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -56,7 +57,7 @@ func report(p Process, root, command *cobra.Command, err error) int {
 	default: // cobra's, or misuse
 		known = problem.Usage("%v", err)
 	}
-	if jsonAsked(root) {
+	if jsonAsked(root, p.Args) {
 		_ = known.WriteJSON(p.Stderr, command.CommandPath()) // beyond standard error there is nobody to tell
 	} else {
 		show.Lines(p.Stderr, known.Text(command.CommandPath()))
@@ -64,10 +65,15 @@ func report(p Process, root, command *cobra.Command, err error) int {
 	return known.Exit
 }
 
-// jsonAsked tells whether a program reads the output.
-func jsonAsked(root *cobra.Command) bool {
+// jsonAsked tells whether a program reads the output. A command line that could not be
+// read to its end may name the flag behind what is wrong.
+func jsonAsked(root *cobra.Command, args []string) bool {
 	for _, name := range []string{"json", "jq", "template"} {
-		if f := root.PersistentFlags().Lookup(name); f.Changed && f.Value.String() != "false" {
+		if f := root.PersistentFlags().Lookup(name); f.Changed {
+			if f.Value.String() != "false" {
+				return true
+			}
+		} else if slices.Contains(args, "--"+name) {
 			return true
 		}
 	}

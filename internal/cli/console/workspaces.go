@@ -23,7 +23,7 @@ slug or id; without one the workspace that commands act in is meant.`,
 		Example: `  keypin workspaces list
   keypin workspaces create "Acme Labs"
   keypin workspaces use acme-labs`,
-	}, c.workspacesList(), c.workspacesCreate(), c.workspacesGet(), c.workspacesUpdate(), c.workspacesDelete(), c.workspacesUse(), c.workspacesSettings())
+	}, c.workspacesList(), c.workspacesCreate(), c.workspacesGet(), c.workspacesUpdate(), c.workspacesDelete(), c.workspacesUse(), c.workspacesSlug(), c.workspacesSettings())
 }
 
 func (c *console) workspacesList() *cobra.Command {
@@ -278,50 +278,4 @@ func (s *session) useWorkspace(args []string) error {
 		return s.showWorkspace(w)
 	}
 	return nil
-}
-
-func (c *console) workspacesSettings() *cobra.Command {
-	var language string
-	theme := &choice{allowed: []string{"light", "dark", "system"}}
-	cmd := &cobra.Command{
-		Use:               "settings [WORKSPACE]",
-		Short:             "Show or change the settings of a workspace",
-		Long:              "Settings shows what every member sees by default. With a flag it changes that; admins\nonly.",
-		Example:           "  keypin workspaces settings\n  keypin workspaces settings acme-labs --language pt-BR --theme dark",
-		Args:              takes(0, 1, "WORKSPACE"),
-		ValidArgsFunction: c.completeWorkspaces,
-	}
-	cmd.RunE = c.run(func(s *session, args []string) error {
-		id, err := s.findWorkspace(argument(args))
-		if err != nil {
-			return err
-		}
-		var params client.UpdateSettingsParams
-		given := cmd.Flags().Changed
-		if given("language") {
-			params.DefaultLanguage = client.Set(language)
-		}
-		if given("theme") {
-			params.Theme = client.Set(client.Theme(theme.value))
-		}
-		settings, err := call(s, func(ctx context.Context, api *client.Client) (*client.WorkspaceSettings, error) {
-			if given("language") || given("theme") {
-				return api.Workspaces.UpdateSettings(ctx, id, params)
-			}
-			return api.Workspaces.Settings(ctx, id)
-		})
-		if err != nil {
-			return err
-		}
-		return s.data(settings, func() error {
-			return s.out.Details([]show.Pair{
-				{Label: "language", Cell: show.Cell{Text: orElse(settings.DefaultLanguage, "not set")}},
-				{Label: "theme", Cell: show.Cell{Text: orElse(string(settings.Theme), "not set")}},
-			})
-		})
-	})
-	cmd.Flags().StringVar(&language, "language", "", "the `TAG` of the language, such as en or pt-BR")
-	cmd.Flags().Var(theme, "theme", "`THEME` light, dark or system")
-	completeChoices(cmd)
-	return cmd
 }

@@ -42,11 +42,11 @@ func (c *cli) do(ctx context.Context, s *step, credential string) (*result, erro
 		return nil, err
 	}
 	out := new(result)
-	if stdout.Len() > 0 { // also when a key was found not to be good, with exit code 1
+	if stdout.Len() > 0 { // also when a key is not good, or a slug not free, with exit code 1
 		if err := json.Unmarshal(stdout.Bytes(), &out.Data); err != nil {
 			return nil, fmt.Errorf("%w in %s", err, &stdout)
 		}
-		if exit != nil && (s.Call != "verify-api-key" || exit.ExitCode() != 1) {
+		if exit != nil && (s.Call != "verify-api-key" && s.Call != "slug-available" || exit.ExitCode() != 1) {
 			return nil, fmt.Errorf("ended with %w and an answer", exit)
 		}
 		return out, nil
@@ -86,7 +86,7 @@ func refusedBy(s *step, stderr []byte, exit int) (*refusal, error) {
 		r = &refusal{Status: 422, Code: "validation_error"}
 		for prefix, values := range map[string]map[string]any{"body.": s.Body, "query.": s.Query} {
 			for name := range values {
-				if strings.Contains(told.Error.Message, flags[name]) {
+				if flag := flags[name]; flag != "" && strings.Contains(told.Error.Message, flag) {
 					r.Fields = append(r.Fields, prefix+name)
 				}
 			}
