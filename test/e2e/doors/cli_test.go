@@ -23,7 +23,7 @@ func (c *cli) do(ctx context.Context, s *step, credential string) (*result, erro
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, c.program, append(args, "--json", "--yes", "--base-url", c.url)...) //nolint:gosec // the program is ours
+	cmd := exec.CommandContext(ctx, c.program, append(args, "--json", "--yes", "--base-url", c.url)...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + c.home}
 	switch {
 	case strings.HasPrefix(credential, "op_") || strings.HasPrefix(credential, "mkapi_"):

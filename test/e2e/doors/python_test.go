@@ -25,7 +25,7 @@ type python struct {
 func startPython(t *testing.T, kind, url string) *python {
 	t.Helper()
 	root := filepath.Join("..", "..", "..")
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), filepath.Join(root, ".tools", "sdk", "bin", "python"), "driver.py", kind) //nolint:gosec // the folder is ours
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), filepath.Join(root, ".tools", "sdk", "bin", "python"), "driver.py", kind)
 	cmd.Env = append(os.Environ(), "PYTHONPATH="+filepath.Join(root, "sdk", "python", "src"), "PYTHONDONTWRITEBYTECODE=1")
 	cmd.Stderr = os.Stderr
 	in, err1 := cmd.StdinPipe()
