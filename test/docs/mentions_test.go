@@ -24,7 +24,7 @@ var inlineCode = regexp.MustCompile("`([^`\n]+)`")
 func commandsOf(text string) []string {
 	var lines []string
 	for _, b := range blocks(text) {
-		if slices.Contains([]string{"sh", "bash", "text", ""}, b.language) {
+		if slices.Contains([]string{"sh", "bash", "console", "text", ""}, b.language) {
 			lines = append(lines, strings.Split(strings.ReplaceAll(b.code, "\\\n", " "), "\n")...)
 		}
 	}
