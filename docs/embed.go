@@ -4,7 +4,8 @@ package docs
 
 import "embed"
 
-// Pages are the Markdown files of this folder, and site.yaml.
+// Pages are the Markdown files of this folder, site.yaml, and the skill that teaches agents
+// the command.
 //
-//go:embed *.md site.yaml
+//go:embed *.md site.yaml skills/keypin/SKILL.md
 var Pages embed.FS

@@ -86,7 +86,8 @@ func markdownFields(b *strings.Builder, fields []field, indent string) {
 // index is the llms.txt of some sections (https://llmstxt.org).
 func (s *Site) index(sections []*section) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Keypin\n\n> %s\n\nThe API is described in OpenAPI 3.1 at %s/openapi.json; everything below in one file is %s/llms-full.txt.\n", summary, baseMark, baseMark)
+	fmt.Fprintf(&b, "# Keypin\n\n> %s\n\nThe API is described in OpenAPI 3.1 at %s/openapi.json; everything below in one file is %s/llms-full.txt. A skill for agents teaches the command line: %s%s\n",
+		summary, baseMark, baseMark, baseMark, skillPath)
 	for _, section := range sections {
 		fmt.Fprintf(&b, "\n## %s\n\n", section.Title)
 		for _, p := range section.all() {

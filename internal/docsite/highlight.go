@@ -49,6 +49,9 @@ func lexerOf(language string) chroma.Lexer {
 // highlight writes code as HTML whose classes the style sheet colours. A language that
 // is not known stays plain.
 func highlight(language, code string) string {
+	if language == "console" {
+		return highlightConsole(code)
+	}
 	code = strings.ReplaceAll(code, baseURL, baseMark) // a word that no lexer takes apart
 	lexer := lexerOf(language)
 	if lexer == nil {
@@ -67,6 +70,20 @@ func highlight(language, code string) string {
 			continue
 		}
 		b.WriteString(`<span class="` + class + `">` + text + `</span>`)
+	}
+	return b.String()
+}
+
+// highlightConsole colours the commands of what stands on a terminal, behind their prompts.
+func highlightConsole(code string) string {
+	var b strings.Builder
+	for line := range strings.Lines(code) {
+		if command, ok := strings.CutPrefix(line, "$ "); ok {
+			b.WriteString(`<span class="c">$ </span>` + highlight("sh", strings.TrimSuffix(command, "\n")))
+			b.WriteString(strings.Repeat("\n", strings.Count(line, "\n")))
+			continue
+		}
+		b.WriteString(html.EscapeString(strings.ReplaceAll(line, baseURL, baseMark)))
 	}
 	return b.String()
 }

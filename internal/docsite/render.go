@@ -107,7 +107,7 @@ func (n nodes) code(w util.BufWriter, source []byte, node ast.Node, entering boo
 // codeBlock is a block of code under its name. It takes part in the order of the
 // keyboard, so that one can scroll it.
 func codeBlock(language, name, code string) string {
-	return `<div class="code"><div class="code-head"><span>` + html.EscapeString(name) + `</span>` + copyButton +
+	return `<div class="code" data-language="` + html.EscapeString(language) + `"><div class="code-head"><span>` + html.EscapeString(name) + `</span>` + copyButton +
 		`</div><pre tabindex="0" role="group" aria-label="` + html.EscapeString(name) + `"><code>` + highlight(language, code) + "</code></pre></div>\n"
 }
 

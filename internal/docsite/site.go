@@ -20,6 +20,7 @@ const (
 	root       = "/docs" // where the site is
 	repository = "https://github.com/keypin/keypin"
 	errorsPath = root + "/errors"
+	skillPath  = root + "/skills/keypin/SKILL.md"
 
 	// baseMark stands in what is rendered where the reader's base URL will be.
 	baseMark = "KEYPINBASEURL"
@@ -69,6 +70,7 @@ type Site struct {
 	assets     assets
 	resources  map[string]*resource
 	redirects  map[string]string
+	skill      []byte // what teaches agents the command
 	packs      packs
 	sameOrigin *http.CrossOriginProtection
 }
@@ -87,6 +89,9 @@ func New(o Options) (*Site, error) {
 		}
 	}
 	if s.document, err = parseDocument(o.OpenAPI); err != nil {
+		return nil, err
+	}
+	if s.skill, err = fs.ReadFile(o.Docs, "skills/keypin/SKILL.md"); err != nil {
 		return nil, err
 	}
 	if s.sections, err = readSidebar(o.Docs, o.Changelog, s.document.reference()); err != nil {
@@ -162,6 +167,7 @@ func (s *Site) addResources() {
 	s.addText("/robots.txt", func() string {
 		return "User-agent: *\nDisallow: /api/\nAllow: /\n\nSitemap: " + baseMark + "/sitemap.xml\n"
 	})
+	s.resources[skillPath] = &resource{contentType: typeMarkdown, revalidate: true, make: func() ([]byte, error) { return s.skill, nil }}
 	for _, a := range s.assets.byName {
 		s.resources[a.path] = &resource{contentType: a.contentType, make: func() ([]byte, error) { return a.content, nil }}
 	}

@@ -303,6 +303,7 @@ func TestWrongPagesAreToldAtTheStart(t *testing.T) {
 		want  string
 	}{
 		"no sidebar":          {fstest.MapFS{}, "site.yaml"},
+		"no skill":            {fstest.MapFS{"skills/keypin/SKILL.md": nil}, "SKILL.md"},
 		"a page is missing":   {fstest.MapFS{"site.yaml": {Data: []byte("sections: [{title: A, pages: [{file: a.md}]}]")}}, "a.md"},
 		"no heading":          {fstest.MapFS{"site.yaml": {Data: []byte("sections: [{title: A, pages: [{file: a.md}]}]")}, "a.md": {Data: []byte("text")}}, "no first heading"},
 		"twice the same":      {fstest.MapFS{"site.yaml": {Data: []byte("sections: [{title: A, pages: [{file: a.md}, {file: a.md}]}]")}, "a.md": {Data: []byte("# A")}}, "two pages"},
@@ -311,6 +312,11 @@ func TestWrongPagesAreToldAtTheStart(t *testing.T) {
 	} {
 		o := options(t)
 		o.Docs = c.files
+		if skill, ok := c.files["skills/keypin/SKILL.md"]; !ok {
+			c.files["skills/keypin/SKILL.md"] = &fstest.MapFile{Data: []byte("x")}
+		} else if skill == nil {
+			delete(c.files, "skills/keypin/SKILL.md")
+		}
 		if _, err := New(o); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 )
 
@@ -23,19 +22,34 @@ const repositoryFile = "https://github.com/keypin/keypin/blob/main/"
 // checker follows links, each once.
 type checker struct {
 	t     *testing.T
-	mu    sync.Mutex
 	pages map[string]page
+	parts map[string]map[string]bool // the ids on a page, by its path
+	good  map[string]bool            // addresses that lead somewhere
+}
+
+func newChecker(t *testing.T) *checker {
+	t.Helper()
+	return &checker{t: t, pages: map[string]page{}, parts: map[string]map[string]bool{}, good: map[string]bool{}}
 }
 
 func (c *checker) get(path string) page {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if p, ok := c.pages[path]; ok {
 		return p
 	}
 	p := get(c.t, path)
 	c.pages[path] = p
 	return p
+}
+
+// has reports whether a page has a part.
+func (c *checker) has(path, id string) bool {
+	if c.parts[path] == nil {
+		c.parts[path] = map[string]bool{}
+		for _, found := range ids.FindAllStringSubmatch(c.get(path).body, -1) {
+			c.parts[path][html.UnescapeString(found[1])] = true
+		}
+	}
+	return c.parts[path][id]
 }
 
 // follow checks that a link on a page leads somewhere, to the part that it names.
@@ -63,31 +77,28 @@ func (c *checker) follow(on, link string) {
 	if to.Path == "/docs/feedback" {
 		return // takes votes only
 	}
-	found := c.get(to.Path)
+	if c.good[to.String()] {
+		return
+	}
+	at := to.Path
+	found := c.get(at)
 	for found.status/100 == 3 {
-		found = c.get(found.header.Get("Location"))
+		at = found.header.Get("Location")
+		found = c.get(at)
 	}
-	if found.status != http.StatusOK {
+	switch page := strings.TrimSuffix(at, ".md"); {
+	case found.status != http.StatusOK:
 		c.t.Errorf("%s links to %s, which is %d", on, link, found.status)
-		return
+	case to.Fragment != "" && !c.has(page, to.Fragment):
+		c.t.Errorf("%s links to %s, which has no part %s", on, link, to.Fragment)
+	default:
+		c.good[to.String()] = true
 	}
-	if to.Fragment == "" {
-		return
-	}
-	if strings.HasSuffix(to.Path, ".md") {
-		found = c.get(strings.TrimSuffix(to.Path, ".md"))
-	}
-	for _, id := range ids.FindAllStringSubmatch(found.body, -1) {
-		if html.UnescapeString(id[1]) == to.Fragment {
-			return
-		}
-	}
-	c.t.Errorf("%s links to %s, which has no part %s", on, link, to.Fragment)
 }
 
 func TestEveryLinkLeadsSomewhere(t *testing.T) {
 	t.Parallel()
-	c := &checker{t: t, pages: map[string]page{}}
+	c := newChecker(t)
 	for _, path := range sitePaths(t) {
 		found := c.get(path)
 		if found.status != http.StatusOK {
@@ -120,7 +131,7 @@ func withoutCode(text string) string {
 
 func TestTheIndexesNameEveryPage(t *testing.T) {
 	t.Parallel()
-	c := &checker{t: t, pages: map[string]page{}}
+	c := newChecker(t)
 	full, index := get(t, "/llms-full.txt").body, get(t, "/llms.txt").body
 	if !strings.HasPrefix(index, "# Keypin\n\n> ") {
 		t.Errorf("llms.txt begins with %.60q", index)

@@ -133,6 +133,8 @@ func allMarkdown(t testing.TB) map[string]string {
 	for _, path := range sitePaths(t) {
 		all[path] = get(t, path+".md").body
 	}
+	const skill = "/docs/skills/keypin/SKILL.md"
+	all[skill] = get(t, skill).body
 	return all
 }
 

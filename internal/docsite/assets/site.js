@@ -59,7 +59,9 @@ function beginCopying() {
     button.onclick = () => {
       const box = button.closest(".code, .panel, .call");
       const code = all("pre code", box).find((c) => c.offsetParent) ?? one("code", box);
-      copy(code.textContent, button);
+      const text = code.textContent;
+      // Of a terminal, what was typed.
+      copy(box.dataset.language === "console" ? text.match(/^\$ .*$/gm)?.map((l) => l.slice(2)).join("\n") ?? text : text, button);
     };
   }
   for (const button of all(".copy-page")) {
