@@ -17,6 +17,7 @@ import (
 	statuspb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/keypin/keypin/internal/credential"
 	"github.com/keypin/keypin/internal/keypin"
@@ -64,8 +65,7 @@ func (a *authorization) Check(ctx context.Context, in *authv3.CheckRequest) (out
 	defer func() {
 		if p := recover(); p != nil {
 			r := &http.Request{Header: http.Header{}, URL: &url.URL{Path: ExtAuthzPath}}
-			h := http.Header{headerCode: {string(keypin.CodeInternal)}}
-			out = a.denied(r.WithContext(ctx), h, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+			out = a.denied(r.WithContext(ctx), http.Header{}, string(keypin.CodeInternal), fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
 		}
 	}()
 	return a.answer(a.requestOf(ctx, in), a.needsOf(in)), nil
@@ -88,8 +88,7 @@ func (a *authorization) answer(r *http.Request, needs *needs) *authv3.CheckRespo
 	}
 	a.extAuthzed(code, end.Sub(start))
 	if err != nil {
-		limits.Set(headerCode, code)
-		return a.denied(r, limits, err)
+		return a.denied(r, limits, code, err)
 	}
 	return allowed(r, outcome.Key, limits)
 }
@@ -141,7 +140,9 @@ func allowed(r *http.Request, k *verify.Key, limits http.Header) *authv3.CheckRe
 }
 
 // denied refuses with the API's own answer.
-func (a *authorization) denied(r *http.Request, h http.Header, err error) *authv3.CheckResponse {
+// denied answers the client, who is not told what is wrong with the key. Envoy is, in its
+// dynamic metadata: headers of a refusal would reach the client.
+func (a *authorization) denied(r *http.Request, h http.Header, outcome string, err error) *authv3.CheckResponse {
 	answer := &captured{header: h}
 	a.Wire.Problem(answer, r, err)
 	code := codes.PermissionDenied
@@ -155,6 +156,7 @@ func (a *authorization) denied(r *http.Request, h http.Header, err error) *authv
 			Headers: options(answer.header),
 			Body:    answer.body.String(),
 		}},
+		DynamicMetadata: &structpb.Struct{Fields: map[string]*structpb.Value{metadataCode: structpb.NewStringValue(outcome)}},
 	}
 }
 

@@ -76,6 +76,7 @@ type verdict struct {
 	status  codes.Code
 	http    int // of a refusal; 0 = let in
 	body    string
+	outcome string            // of a refusal, for Envoy alone
 	headers map[string]string // for the service behind, or of the refusal
 	removed []string          // sorted
 	added   map[string]string // to the answer of the service behind
@@ -96,6 +97,7 @@ func check(t testing.TB, client authv3.AuthorizationClient, in *authv3.CheckRequ
 		return v
 	}
 	no := out.GetDeniedResponse()
+	v.outcome = out.GetDynamicMetadata().GetFields()["code"].GetStringValue()
 	v.http, v.body, v.headers = int(no.GetStatus().GetCode()), no.GetBody(), options(t, no.GetHeaders())
 	return v
 }
@@ -189,7 +191,7 @@ func TestExtAuthzSaysNoInTheAPIsWords(t *testing.T) {
 		}
 		c.q.headers["x-request-id"] = id
 		got := check(t, client, c.q.request())
-		want := map[string]string{"content-type": "application/json", "cache-control": "no-store", "x-content-type-options": "nosniff", "x-request-id": id, "x-keypin-code": c.outcome}
+		want := map[string]string{"content-type": "application/json", "cache-control": "no-store", "x-content-type-options": "nosniff", "x-request-id": id}
 		for name, value := range c.headers {
 			want[name] = value
 		}
@@ -197,7 +199,7 @@ func TestExtAuthzSaysNoInTheAPIsWords(t *testing.T) {
 			t.Errorf("%s: headers (-want +got):\n%s", name, diff)
 		}
 		body := refusalOf(t, got.body)
-		if got.status != c.status || got.http != c.http || body.Error.Code != c.code || body.Meta.RequestID != id || d.counted() != "ext_authz "+c.outcome {
+		if got.status != c.status || got.http != c.http || got.outcome != c.outcome || body.Error.Code != c.code || body.Meta.RequestID != id || d.counted() != "ext_authz "+c.outcome {
 			t.Errorf("%s: %+v, counted as %q", name, got, d.counted())
 		}
 		if c.http == 422 && body.Error.Details[0].Field[:len("query.scope[")] != "query.scope[" {
@@ -267,7 +269,7 @@ func TestAPanicOrAStoreThatIsDownIsARefusalByExtAuthz(t *testing.T) {
 	q := question{headers: map[string]string{"x-api-key": key}}
 	d.down = errors.New("no such table")
 	got := check(t, client, q.request())
-	if got.http != http.StatusServiceUnavailable || got.headers["retry-after"] != "1" || got.headers["x-keypin-code"] != "unavailable" || strings.Contains(got.body, "table") {
+	if got.http != http.StatusServiceUnavailable || got.headers["retry-after"] != "1" || got.outcome != "unavailable" || strings.Contains(got.body, "table") {
 		t.Errorf("a store that is down: %+v", got)
 	}
 	d.panics = "no such page"

@@ -18,6 +18,9 @@ const (
 	headerUser      = "X-Keypin-User-Id" // absent when that user was deleted
 	headerCode      = "X-Keypin-Code"    // the outcome
 	headerStale     = "X-Keypin-Stale"
+
+	// metadataCode names the outcome of a refusal in what Envoy alone is told.
+	metadataCode = "code"
 )
 
 // ForwardAuth answers nginx' auth_request, Caddy's forward_auth and Traefik's

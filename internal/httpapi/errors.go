@@ -172,10 +172,25 @@ func useOwnErrors() {
 	})
 }
 
+// logRefusal writes why a client was refused, if it was told less: which rule a session
+// token breaks, say.
+func (x *exchange) logRefusal(logger *slog.Logger, status int) {
+	var e *keypin.Error
+	if !errors.As(x.err, &e) || e.Cause == nil {
+		return
+	}
+	logger.LogAttrs(x.ctx(), slog.LevelDebug, "request refused",
+		slog.String("request_id", x.id), slog.String("route", x.route), slog.Int("status", status), slog.String("error", e.Cause.Error()))
+}
+
 // logError writes what the caller was not told. What a client did wrong is debug,
 // what we did wrong is an error.
 func (a *API) logError(x *exchange, status int) {
-	if x.err == nil || status < http.StatusInternalServerError {
+	if x.err == nil {
+		return
+	}
+	if status < http.StatusInternalServerError {
+		x.logRefusal(a.Logger, status)
 		return
 	}
 	if errors.Is(x.ctx().Err(), context.Canceled) {

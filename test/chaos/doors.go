@@ -172,7 +172,7 @@ func (c *clients) extAuthz(ctx context.Context, secret string, needs []string) a
 	}
 	denied := got.GetDeniedResponse()
 	a := answer{status: int(denied.GetStatus().GetCode())}
-	a.code, a.retryAfter = headerOf(denied.GetHeaders(), "x-keypin-code"), headerOf(denied.GetHeaders(), "retry-after") != ""
+	a.code, a.retryAfter = got.GetDynamicMetadata().GetFields()["code"].GetStringValue(), headerOf(denied.GetHeaders(), "retry-after") != ""
 	return a
 }
 

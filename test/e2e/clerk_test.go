@@ -8,6 +8,7 @@ import (
 	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -106,7 +107,11 @@ func TestAClerkSessionActsInItsOrganisationsWorkspace(t *testing.T) {
 	}
 	// Who left the organisation is out, though the row is still there.
 	s.call(t, c.session(t, "user_1", nil), "GET", keys, nil, "X-Workspace-Id: "+admin.str("data", "workspace_id")).must(t, 403)
-	s.call(t, c.session(t, "user_1", object{"azp": "https://evil.example"}), "GET", keys, nil).must(t, 401)
+	refused := s.call(t, c.session(t, "user_1", object{"azp": "https://evil.example"}), "GET", keys, nil).must(t, 401)
+	// The caller is not told which rule it was. The operator is, at debug.
+	if why := "azp is not an authorized party"; strings.Contains(refused.Body, why) || !strings.Contains(s.Log.String(), why) {
+		t.Errorf("answered %s, and the log does not say why", refused.Body)
+	}
 }
 
 func TestAnIssuerThatIsDownIsA503AndNeverAGuess(t *testing.T) {
