@@ -86,7 +86,9 @@ func (a *authorization) answer(r *http.Request, needs *needs) *authv3.CheckRespo
 	if code == "" {
 		code = string(keypin.CodeOf(err))
 	}
-	a.extAuthzed(code, end.Sub(start))
+	if !left(r.Context(), code) {
+		a.extAuthzed(code, end.Sub(start))
+	}
 	if err != nil {
 		return a.denied(r, limits, code, err)
 	}

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -46,7 +48,9 @@ func (g *Gateway) ForwardAuth(w http.ResponseWriter, r *http.Request) {
 	if code == "" {
 		code = string(keypin.CodeOf(err))
 	}
-	g.forwardAuthed(code, end.Sub(start))
+	if !left(r.Context(), code) {
+		g.forwardAuthed(code, end.Sub(start))
+	}
 	if err != nil {
 		h[headerCode] = []string{code}
 		g.Wire.Problem(w, r, err)
@@ -54,6 +58,12 @@ func (g *Gateway) ForwardAuth(w http.ResponseWriter, r *http.Request) {
 	}
 	tell(h, outcome.Key)
 	w.WriteHeader(http.StatusOK)
+}
+
+// left tells a check that was given up because whoever asked went away. Nothing failed, and
+// nobody is answered, so it does not count.
+func left(ctx context.Context, code string) bool {
+	return code == string(keypin.CodeUnavailable) && errors.Is(ctx.Err(), context.Canceled)
 }
 
 // check decides about a request. The error is what its sender is told; the outcome is

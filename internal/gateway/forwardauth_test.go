@@ -1,9 +1,11 @@
 package gateway_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -210,6 +212,20 @@ func TestWhatAClientSaysThatWeSaidIsNotInTheAnswer(t *testing.T) {
 		if strings.Contains(fmt.Sprint(w.Body, w.Header()), "spoofed") || w.Header()["X-Keypin-User-Id"] != nil {
 			t.Errorf("%d %s %v", w.Code, w.Body, w.Header())
 		}
+	}
+}
+
+func TestACheckWhoseAskerWentAwayIsNoOutage(t *testing.T) {
+	d := newDoors(t)
+	key := d.add(t, nil)
+	d.down = context.Canceled
+	ctx, leave := context.WithCancel(t.Context())
+	leave()
+	r := httptest.NewRequestWithContext(ctx, http.MethodGet, gateway.ForwardAuthPath, nil)
+	r.Header.Set("X-API-Key", key)
+	d.ForwardAuth(httptest.NewRecorder(), r)
+	if got := d.counted(); got != "" {
+		t.Errorf("counted as %q", got)
 	}
 }
 

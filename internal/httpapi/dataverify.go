@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -117,6 +118,9 @@ func (d *dataVerify) refuse(w http.ResponseWriter, x *exchange, err error) {
 	p := x.problemFor(err)
 	p.write(w)
 	d.logError(x, p.status)
+	if p.status == http.StatusServiceUnavailable && errors.Is(x.ctx().Err(), context.Canceled) {
+		return // whoever asked went away: nothing failed, and nobody is answered
+	}
 	d.observe(p.ErrorBody.Code, d.Clock().Sub(x.start))
 }
 
