@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+
+	"github.com/keypin/keypin/internal/gateway"
 	"strings"
 	"testing"
 	"time"
