@@ -6,14 +6,13 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-
-	"github.com/keypin/keypin/internal/gateway"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/keypin/keypin/internal/gateway"
 	"github.com/keypin/keypin/internal/keypin"
 )
 
