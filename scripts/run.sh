@@ -41,7 +41,8 @@ next_steps() {
 	plaintext=$(extract api_key)
 	cat <<STEPS
 
-Keypin serves on $base. Paste these into another shell, one after the other:
+Keypin serves on $base, its documentation at $base/docs.
+Paste these into another shell, one after the other:
 a session token (12 hours), create a key, verify it, rotate it.
 
 export KEYPIN_TOKEN=$token

@@ -346,6 +346,7 @@ function beginTry() {
     line.classList.toggle("failed", kind === "failed");
     badge.textContent = status;
     line.replaceChildren(badge, rest);
+    line.scrollIntoView({ block: "nearest" }); // on a phone it is below the form
   }
 
   function show(answer, text, took) {
@@ -441,9 +442,18 @@ function beginVisiting() {
   addEventListener("popstate", () => { if (location.pathname !== shown) visit(location.href, { back: true }); });
 }
 
+// The sidebar shows the page that is open, wherever in it that is.
+function showCurrent() {
+  const nav = one("#nav"), link = one("a[aria-current=page]", nav);
+  if (!link) return;
+  const top = link.getBoundingClientRect().top - nav.getBoundingClientRect().top;
+  if (top < 0 || top > nav.clientHeight - 40) nav.scrollTop += top - nav.clientHeight / 3;
+}
+
 let shown = location.pathname;
 function begin() {
   shown = location.pathname;
+  showCurrent();
   beginCopying();
   beginContents();
   beginLanguages();
