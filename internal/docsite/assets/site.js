@@ -25,6 +25,7 @@ function beginTheme() {
   const button = one(".theme");
   button.hidden = false;
   button.onclick = () => {
+    showTheme(); // the system's may just have changed, and the event not have come
     const dark = document.documentElement.dataset.shown !== "dark";
     document.documentElement.dataset.theme = dark ? "dark" : "light";
     remember("theme", document.documentElement.dataset.theme);
