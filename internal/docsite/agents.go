@@ -18,7 +18,8 @@ func (s *Site) markdownPage(p *page) string {
 
 func (s *Site) markdownBody(p *page) string {
 	if p.text != nil {
-		return strings.TrimSpace(string(s.links.markdownOf(p.text))) + "\n"
+		text := strings.TrimSpace(string(s.links.markdownOf(p.text))) + "\n"
+		return strings.ReplaceAll(text, "](/", "]("+s.prefix+"/")
 	}
 	return s.markdownOperation(p)
 }
@@ -57,7 +58,7 @@ func (s *Site) markdownOperation(p *page) string {
 // codeLink is an error's code, linked to the paragraph about it where there is one.
 func (s *Site) codeLink(code, suffix string) string {
 	if _, ok := s.errorCodes[code]; ok {
-		return "[`" + code + "`](" + errorsPath + suffix + "#" + code + ")"
+		return "[`" + code + "`](" + s.prefix + errorsPath + suffix + "#" + code + ")"
 	}
 	return "`" + code + "`"
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"html/template"
 	"net/http"
+	"regexp"
 	"strings"
 )
 
@@ -16,6 +17,7 @@ type view struct {
 	Path        string
 	Base        string
 	Version     string
+	Prefix      string
 	Content     template.HTML
 	Contents    []heading // on this page
 	Operation   *operationView
@@ -128,7 +130,7 @@ func (s *Site) htmlPage(p *page) ([]byte, error) {
 }
 
 func (s *Site) view(title, description, path string) *view {
-	return &view{Sections: s.sections, Title: title, Description: description, Path: path, Base: baseMark, Version: s.options.Version}
+	return &view{Sections: s.sections, Title: title, Description: description, Path: path, Base: baseMark, Version: s.options.Version, Prefix: s.prefix}
 }
 
 func (s *Site) execute(v *view) ([]byte, error) {
@@ -136,7 +138,18 @@ func (s *Site) execute(v *view) ([]byte, error) {
 	if err := s.templates.ExecuteTemplate(&b, "layout.html", v); err != nil {
 		return nil, err
 	}
-	return b.Bytes(), nil
+	return s.prefixed(b.Bytes()), nil
+}
+
+// ownPath is where HTML names a path of this server.
+var ownPath = regexp.MustCompile(`(\s(?:href|src|action|data-from|data-search)=")(/[^/])`)
+
+// prefixed puts what a proxy takes off before the paths that a page names.
+func (s *Site) prefixed(page []byte) []byte {
+	if s.prefix == "" {
+		return page
+	}
+	return ownPath.ReplaceAll(page, []byte("${1}"+strings.ReplaceAll(template.HTMLEscapeString(s.prefix), "$", "$$")+"${2}"))
 }
 
 func (s *Site) operationView(op *operation) *operationView {
@@ -202,7 +215,11 @@ func (s *Site) sendProblem(w http.ResponseWriter, r *http.Request, status int, c
 	if err != nil {
 		status, contentType, made = http.StatusInternalServerError, "text/plain; charset=utf-8", []byte("The page could not be made.\n")
 	}
-	made = bytes.ReplaceAll(made, []byte(baseMark), []byte(s.options.BaseURL(r)))
+	base := s.options.BaseURL(r)
+	if contentType == typeHTML {
+		base = template.HTMLEscapeString(base)
+	}
+	made = bytes.ReplaceAll(made, []byte(baseMark), []byte(base))
 	h := w.Header()
 	h.Set("Content-Type", contentType)
 	h.Set("Cache-Control", "no-store")

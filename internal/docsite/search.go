@@ -26,10 +26,10 @@ type searchPart struct {
 	Text  string `json:"text"`
 }
 
-func makeSearchIndex(pages []*page) ([]byte, error) {
+func makeSearchIndex(pages []*page, prefix string) ([]byte, error) {
 	index := searchIndex{}
 	for i, p := range pages {
-		found := searchPage{Path: p.Path, Title: p.Title, Section: p.Section.Title}
+		found := searchPage{Path: prefix + p.Path, Title: p.Title, Section: p.Section.Title}
 		if p.Operation != nil {
 			found.Method = p.Operation.Method
 			found.Section += " › " + p.Group

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
+	"html"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -27,6 +28,7 @@ type resource struct {
 	contentType string
 	// revalidate is for what keeps its address when it changes; all else is kept for ever.
 	revalidate bool
+	markup     bool      // it is HTML or XML
 	markdown   *resource // of a page: the same in Markdown
 	make       func() ([]byte, error)
 
@@ -188,6 +190,9 @@ var (
 
 func (s *Site) send(w http.ResponseWriter, r *http.Request, found *resource, status int) {
 	base := s.options.BaseURL(r)
+	if found.markup {
+		base = html.EscapeString(base)
+	}
 	p, err := s.packs.get(base, found)
 	if err != nil {
 		s.options.Logger.ErrorContext(r.Context(), "a page of the documentation cannot be rendered", slog.String("error", err.Error()))
@@ -249,7 +254,7 @@ func (s *Site) serveElsewhere(w http.ResponseWriter, r *http.Request) {
 	if to == root || strings.HasSuffix(path, "api-reference") {
 		status = http.StatusFound // what is shown first may change
 	}
-	w.Header().Set("Location", to)
+	w.Header().Set("Location", s.prefix+to)
 	w.WriteHeader(status)
 }
 

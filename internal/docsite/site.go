@@ -40,7 +40,7 @@ type Options struct {
 	// Version is the server's.
 	Version string
 	// BaseURL gives the base URL that a reader reaches this server by, without a slash
-	// at its end. It holds nothing that HTML or Markdown would take for more than text.
+	// at its end.
 	BaseURL func(*http.Request) string
 	// Logger is told of pages that cannot be rendered, and of votes that cannot be kept.
 	Logger *slog.Logger
@@ -52,8 +52,8 @@ type Options struct {
 	ClientAddr func(*http.Request) netip.Addr
 	Clock      keypin.Clock
 	Random     io.Reader
-	// PublicURL is where readers reach this server when a proxy gives requests another
-	// Host; "" = nowhere else.
+	// PublicURL is where readers reach this server through a proxy, which may give requests
+	// another Host and take the URL's path off; "" = nowhere else.
 	PublicURL string
 }
 
@@ -73,6 +73,7 @@ type Site struct {
 	skill      []byte // what teaches agents the command
 	packs      packs
 	sameOrigin *http.CrossOriginProtection
+	prefix     string // what a proxy puts before every path, such as /keys; "" = nothing
 }
 
 // New reads the pages and the document. The error says which page is wrong.
@@ -82,6 +83,7 @@ func New(o Options) (*Site, error) {
 	if o.PublicURL != "" {
 		public, err := url.Parse(o.PublicURL)
 		if err == nil {
+			s.prefix = public.EscapedPath()
 			err = s.sameOrigin.AddTrustedOrigin(public.Scheme + "://" + public.Host)
 		}
 		if err != nil {
@@ -108,7 +110,7 @@ func New(o Options) (*Site, error) {
 		}
 	}
 	s.readErrorCodes()
-	search, err := makeSearchIndex(s.pages)
+	search, err := makeSearchIndex(s.pages, s.prefix)
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +148,7 @@ func (s *Site) readErrorCodes() {
 func (s *Site) addResources() {
 	s.resources = map[string]*resource{}
 	for _, p := range s.pages {
-		html := &resource{contentType: typeHTML, revalidate: true, make: func() ([]byte, error) { return s.htmlPage(p) }}
+		html := &resource{contentType: typeHTML, revalidate: true, markup: true, make: func() ([]byte, error) { return s.htmlPage(p) }}
 		markdown := &resource{contentType: typeMarkdown, revalidate: true, make: func() ([]byte, error) { return []byte(s.markdownPage(p)), nil }}
 		html.markdown = markdown
 		s.resources[p.Path], s.resources[p.Path+".md"] = html, markdown
@@ -163,7 +165,7 @@ func (s *Site) addResources() {
 		s.addText(at+"/llms.txt", func() string { return s.index(s.sections) })
 		s.addText(at+"/llms-full.txt", func() string { return s.full(s.pages) })
 	}
-	s.resources["/sitemap.xml"] = &resource{contentType: "application/xml; charset=utf-8", revalidate: true, make: func() ([]byte, error) { return s.sitemap(), nil }}
+	s.resources["/sitemap.xml"] = &resource{contentType: "application/xml; charset=utf-8", revalidate: true, markup: true, make: func() ([]byte, error) { return s.sitemap(), nil }}
 	s.addText("/robots.txt", func() string {
 		return "User-agent: *\nDisallow: /api/\nAllow: /\n\nSitemap: " + baseMark + "/sitemap.xml\n"
 	})

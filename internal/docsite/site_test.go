@@ -322,3 +322,32 @@ func TestWrongPagesAreToldAtTheStart(t *testing.T) {
 		}
 	}
 }
+
+func TestBehindAProxyThatTakesAPathOffEveryLinkHasIt(t *testing.T) {
+	t.Parallel()
+	o := options(t)
+	o.PublicURL = "https://keys.example/a&b"
+	o.BaseURL = func(*http.Request) string { return o.PublicURL }
+	s, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/docs/edge", updatePath, "/docs/none"} {
+		page := bodyOf(t, get(t, s, path))
+		if found := regexp.MustCompile(`(?:href|src|action|data-from|data-search)="/(?:[^a/][^"]*)?"`).FindString(page); found != "" {
+			t.Errorf("%s holds %s", path, found)
+		}
+		if !strings.Contains(page, `data-prefix="/a&amp;b"`) || strings.Contains(page, "a&b") {
+			t.Errorf("%s does not name the path, or as it is", path)
+		}
+	}
+	if to := get(t, s, "/").Header.Get("Location"); to != "/a&b/docs" {
+		t.Errorf("it leads to %s", to)
+	}
+	if text := bodyOf(t, get(t, s, "/docs/edge.md")); strings.Contains(text, "](/docs") || !strings.Contains(text, "](/a&b/docs/proxies.md)") {
+		t.Error("Markdown leads elsewhere")
+	}
+	if index := string(s.assets.byName["search.json"].content); !strings.Contains(index, `"path":"/a\u0026b/docs/edge"`) {
+		t.Error("the search leads elsewhere")
+	}
+}

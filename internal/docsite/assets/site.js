@@ -3,6 +3,7 @@
 // request lives in this tab's memory, and nowhere else.
 const memory = { token: "", values: {}, language: remembered("language") };
 const searchIndexPath = document.currentScript.dataset.search;
+const prefix = document.documentElement.dataset.prefix ?? ""; // what a proxy puts before every path
 
 function remembered(name) {
   try { return localStorage.getItem(name) ?? ""; } catch { return ""; }
@@ -330,7 +331,7 @@ function beginTry() {
     button.disabled = true;
     const began = performance.now();
     try {
-      const answer = await fetch(path + (query.size ? `?${query}` : ""), {
+      const answer = await fetch(prefix + path + (query.size ? `?${query}` : ""), {
         method: dialog.dataset.method, headers, body: body?.value.trim() || undefined, cache: "no-store", credentials: "omit", redirect: "error",
       });
       const text = await answer.text(), took = performance.now() - began;
@@ -385,7 +386,7 @@ function coloured(json) {
 
 // ---- Going to another page without leaving this one
 const samePage = (url) => url.origin === location.origin && url.pathname === location.pathname;
-const ours = (url) => url.origin === location.origin && url.pathname.startsWith("/docs") && !/\.|\/assets\/|\/feedback$/.test(url.pathname);
+const ours = (url) => url.origin === location.origin && url.pathname.startsWith(`${prefix}/docs`) && !/\.|\/assets\/|\/feedback$/.test(url.pathname);
 let visiting = 0;
 
 async function visit(address, { back = false } = {}) {
