@@ -48,7 +48,7 @@ bench-memory: ## Measure memory with a million keys, starts with ten million (10
 	@$(GO) run ./test/benchmemory
 
 .PHONY: bench-sdk
-bench-sdk: build ## Measure the Python SDK beside bare httpx and onepin (3 minutes)
+bench-sdk: build ## Measure the Python SDK beside bare httpx and onepin (2 minutes)
 	@./scripts/install.sh >&2
 	@.tools/sdk/bin/python sdk/python/bench/bench.py
 
