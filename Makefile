@@ -68,7 +68,7 @@ lighthouse: ## Let Lighthouse judge three pages of the documentation
 	@$(GO) run ./test/lighthouse
 
 .PHONY: bench-sdk
-bench-sdk: build ## Measure the Python SDK beside bare httpx and onepin (3 minutes)
+bench-sdk: build ## Measure the Python SDK beside bare httpx and onepin (2 minutes)
 	@./scripts/install.sh >&2
 	@.tools/sdk/bin/python sdk/python/bench/bench.py
 

@@ -51,6 +51,7 @@ class Simulation:
     """Acceptances that came too late."""
 
     accepted: int = 0
+    remembered: int = 0
     asked: int = 0
     failed: int = 0
 
@@ -193,6 +194,7 @@ class Simulation:
         began = self.now
         question, answer = self._process.look(self._secrets[number], (), None, 1, None)
         if answer is not None:
+            self.remembered += 1
             self.judge(number, began, answer.valid)
             return
         if self.now < self._down_until:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from service import PACKAGE, ROOT, Service, clean_environment
+from test_readme import PAGES, snippets
 
 DRIVER = Path(__file__).with_name("drive_installed.py")
 LOWEST = ["httpx==0.25.0", "pydantic==2.7.0"]
@@ -86,7 +87,7 @@ def install_and_use(
     uv = [sys.executable, "-m", "uv", "--quiet", "--no-config"]
     for package in packages:
         run([*uv, "venv", "--python", python, folder])
-        run([*uv, "pip", "install", "--python", folder / "bin" / "python", package, *more])
+        run([*uv, "pip", "install", "--python", folder / "bin" / "python", package, *more], cwd=ROOT)
         assert run([folder / "bin" / "python", "-I", "-X", "utf8", DRIVER], input=given, cwd=folder) == "works"
         shutil.rmtree(folder)
 
@@ -101,6 +102,12 @@ def test_the_packages_work_on_every_python(built: tuple[Path, Path], service: Se
         done = [pool.submit(install_and_use, *job, service, token) for job in jobs]
     for job in done:
         job.result()
+
+
+def test_the_pages_tell_how_to_install_it(service: Service, tmp_path: Path) -> None:
+    for page in PAGES.values():
+        assert snippets(page, "sh")[0] == "pip install ./sdk/python\n"
+    install_and_use(sys.executable, tmp_path / "told", [Path("./sdk/python")], service, service.token())
 
 
 def test_the_lowest_versions_that_are_asked_for_work(
