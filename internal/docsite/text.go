@@ -76,7 +76,10 @@ func firstSentences(s string) string {
 	if i := strings.LastIndex(s[:longest], ". "); i > 60 {
 		return s[:i+1]
 	}
-	return s[:strings.LastIndexByte(s[:longest], ' ')] + " …"
+	if i := strings.LastIndexByte(s[:longest], ' '); i > 0 {
+		return s[:i] + " …"
+	}
+	return strings.ToValidUTF8(s[:longest], "") + "…"
 }
 
 func nodeText(n ast.Node, source []byte) string {

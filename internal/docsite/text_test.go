@@ -118,3 +118,20 @@ func TestEveryLanguageOfThePagesHasColours(t *testing.T) {
 		}
 	}
 }
+
+func TestADescriptionIsShortAndEndsWithAWord(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("A sentence of some words. ", 20)
+	for text, want := range map[string]string{
+		"Short.":                       "Short.",
+		"As follows:":                  "As follows",
+		long:                           strings.TrimSpace(strings.Repeat("A sentence of some words. ", 7)),
+		strings.Repeat("word ", 60):    strings.TrimSpace(strings.Repeat("word ", 40)) + " …",
+		strings.Repeat("é", 150):       strings.Repeat("é", 100) + "…",
+		"x" + strings.Repeat("é", 150): "x" + strings.Repeat("é", 99) + "…",
+	} {
+		if got := firstSentences(text); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
