@@ -233,8 +233,8 @@ func (h *hunt) check(t testing.TB, client authv3.AuthorizationClient, what strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	outcome, removed := "", out.GetOkResponse().GetHeadersToRemove()
-	for _, o := range append(out.GetOkResponse().GetHeaders(), out.GetDeniedResponse().GetHeaders()...) {
+	outcome, removed := out.GetDynamicMetadata().GetFields()["code"].GetStringValue(), out.GetOkResponse().GetHeadersToRemove()
+	for _, o := range out.GetOkResponse().GetHeaders() {
 		if o.GetHeader().GetKey() == "x-keypin-code" {
 			outcome = o.GetHeader().GetValue()
 		}
