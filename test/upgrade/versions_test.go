@@ -75,7 +75,7 @@ func edits(migrations int) []edit {
 	return []edit{
 		{"internal/cli/version.go", `version: "devel"`, `version: "next"`},
 		{"internal/store/postgres/migrate.go", fmt.Sprintf("const SchemaVersion int64 = %d\n", migrations), fmt.Sprintf("const SchemaVersion int64 = %d\n", migrations+len(added()))},
-		{"internal/store/postgres/check.go", `"key_uses", "nodes"`, `"key_uses", "nodes", "key_notes"`},
+		{"internal/store/postgres/check.go", `"nodes"}`, `"nodes", "key_notes"}`},
 		{queries, "version, lapses_at, ended\n    ) VALUES (", "version, lapses_at, ended, written_by\n    ) VALUES ("},
 		{queries, "$23, $24\n    ) ON CONFLICT DO NOTHING RETURNING workspace_id, ended\n)",
 			"$23, $24, 'next'\n    ) ON CONFLICT DO NOTHING RETURNING workspace_id, ended\n), noted AS (\n    INSERT INTO key_notes (key_id, note) VALUES ($1, 'made by the next version')\n)"},
