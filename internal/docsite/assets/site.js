@@ -16,9 +16,12 @@ const one = (selector, within = document) => within.querySelector(selector);
 function say(text) { one("#said").textContent = text; }
 
 // ---- The theme
-function showTheme() {
+function isDark() {
   const chosen = document.documentElement.dataset.theme;
-  const dark = chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+}
+function showTheme() {
+  const dark = isDark();
   document.documentElement.dataset.shown = dark ? "dark" : "light";
   one(".theme").setAttribute("aria-pressed", String(dark));
 }
@@ -26,9 +29,7 @@ function beginTheme() {
   const button = one(".theme");
   button.hidden = false;
   button.onclick = () => {
-    showTheme(); // the system's may just have changed, and the event not have come
-    const dark = document.documentElement.dataset.shown !== "dark";
-    document.documentElement.dataset.theme = dark ? "dark" : "light";
+    document.documentElement.dataset.theme = isDark() ? "light" : "dark";
     remember("theme", document.documentElement.dataset.theme);
     showTheme();
   };
