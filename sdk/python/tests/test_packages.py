@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from service import PACKAGE, ROOT, Service, clean_environment
-from test_readme import PAGES, snippets
+from test_readme import README, snippets
 
 DRIVER = Path(__file__).with_name("drive_installed.py")
 LOWEST = ["httpx==0.25.0", "pydantic==2.7.0"]
@@ -105,8 +105,8 @@ def test_the_packages_work_on_every_python(built: tuple[Path, Path], service: Se
 
 
 def test_the_pages_tell_how_to_install_it(service: Service, tmp_path: Path) -> None:
-    for page in PAGES.values():
-        assert snippets(page, "sh")[0] == "pip install ./sdk/python\n"
+
+    assert snippets(README, "sh")[0] == "pip install ./sdk/python\n"
     install_and_use(sys.executable, tmp_path / "told", [Path("./sdk/python")], service, service.token())
 
 
