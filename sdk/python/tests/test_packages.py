@@ -105,7 +105,6 @@ def test_the_packages_work_on_every_python(built: tuple[Path, Path], service: Se
 
 
 def test_the_pages_tell_how_to_install_it(service: Service, tmp_path: Path) -> None:
-
     assert snippets(README, "sh")[0] == "pip install ./sdk/python\n"
     install_and_use(sys.executable, tmp_path / "told", [Path("./sdk/python")], service, service.token())
 
