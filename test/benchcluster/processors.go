@@ -34,8 +34,9 @@ type costs [nodeCount][]cost
 // compared is what is measured with one, two and three nodes.
 type compared struct {
 	plain, hot costs // each node is asked at the rate
+	each       costs // so is each of as many bare handlers
 	fixed      costs // all nodes together are asked as often as three before
-	bare       costs // so are as many bare handlers
+	bare       costs // so are all bare handlers together
 }
 
 // processors measures what a verification costs with one, two and three nodes.
@@ -61,8 +62,8 @@ func (b *bench) processors(ctx context.Context) ([]row, error) {
 			if err := b.compare(ctx, n, plain, hot, &c); err != nil {
 				return nil, fmt.Errorf("%d nodes: %w", n, err)
 			}
-			b.say("round %d, %d nodes: seconds a million %.1f, with a limit %.1f, at the fixed rate %.1f, the bare handler %.1f", round+1, n,
-				c.plain[n-1][round].asked, c.hot[n-1][round].asked, c.fixed[n-1][round].asked, c.bare[n-1][round].asked)
+			b.say("round %d, %d nodes: seconds a million %.1f, with a limit %.1f, the bare handler %.1f; at the fixed rate %.1f, the bare handler %.1f", round+1, n,
+				c.plain[n-1][round].asked, c.hot[n-1][round].asked, c.each[n-1][round].asked, c.fixed[n-1][round].asked, c.bare[n-1][round].asked)
 		}
 	}
 	if err := b.scale(ctx, nodeCount); err != nil {
@@ -86,6 +87,7 @@ func (b *bench) compare(ctx context.Context, n int, plain, hot []key, into *comp
 		return err
 	}
 	defer stop()
+	others := func() (time.Duration, error) { return timesOf(bare) }
 	handlers := make([]string, n)
 	for i := range bare {
 		handlers[i] = bare[i].Address
@@ -96,9 +98,10 @@ func (b *bench) compare(ctx context.Context, n int, plain, hot []key, into *comp
 		into *costs
 	}{
 		{load{keys: plain, at: at, rate: b.rate * n, over: ofEach * n}, nodes, &into.plain},
+		{load{keys: plain, at: handlers, rate: b.rate * n, over: ofEach * n}, others, &into.each},
 		{load{keys: hot, at: at, rate: b.rate * n, over: ofEach * n}, nodes, &into.hot},
 		{load{keys: plain, at: at, rate: fixed, over: connections}, nodes, &into.fixed},
-		{load{keys: plain, at: handlers, rate: fixed, over: connections}, func() (time.Duration, error) { return timesOf(bare) }, &into.bare},
+		{load{keys: plain, at: handlers, rate: fixed, over: connections}, others, &into.bare},
 	} {
 		one, err := b.costOf(ctx, turn.load, turn.of)
 		if err != nil {
@@ -163,8 +166,8 @@ func (b *bench) costOf(ctx context.Context, l load, of func() (time.Duration, er
 func (c *compared) rows(rate int) (rows []row) {
 	each := measure.Grouped(rate) + "/s at each of"
 	all := measure.Grouped(rate*nodeCount) + "/s over"
-	rows = c.plain.rows("keys without a limit, "+each, nil)
-	rows = append(rows, c.hot.rows(fmt.Sprintf("%d keys with a limit, %s", hotKeys, each), nil)...)
+	rows = c.plain.rows("keys without a limit, "+each, &c.each)
+	rows = append(rows, c.hot.rows(fmt.Sprintf("%d keys with a limit, %s", hotKeys, each), &c.each)...)
 	return append(rows, c.fixed.rows("keys without a limit, "+all, &c.bare)...)
 }
 
@@ -186,7 +189,7 @@ func (c *costs) rows(what string, bare *costs) (rows []row) {
 			r.figure += "; to 1 node " + spreadOf(growth).String()
 		}
 		if bare != nil {
-			r.beside = "as many bare handlers: " + bare.column(i, func(t int) float64 { return bare[i][t].asked }).String()
+			r.beside += "; as many bare handlers: " + bare.column(i, func(t int) float64 { return bare[i][t].asked }).String()
 		}
 		switch {
 		case i == 0:
