@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"strings"
+
+	"github.com/keypin/keypin/internal/spelling"
 )
 
 // Problem is one thing that is wrong with the configuration.
@@ -46,34 +48,13 @@ func (p Problems) err() error {
 func nearest(name string, known []string) string {
 	best, fewest := "", -1
 	for _, k := range known {
-		d := distance(name, k)
+		d := spelling.Distance(name, k)
 		if i := strings.LastIndexByte(k, '.'); i >= 0 {
-			d = min(d, distance(name, k[i+1:])+1)
+			d = min(d, spelling.Distance(name, k[i+1:])+1)
 		}
 		if fewest < 0 || d < fewest {
 			best, fewest = k, d
 		}
 	}
 	return best
-}
-
-// distance is Levenshtein's: insertions, deletions and replacements of bytes.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replaced := diagonal
-			if a[i] != b[j] {
-				replaced++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replaced, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

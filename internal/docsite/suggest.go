@@ -3,6 +3,8 @@ package docsite
 import (
 	"slices"
 	"strings"
+
+	"github.com/keypin/keypin/internal/spelling"
 )
 
 // suggest lists the pages that someone may have meant who asked for a path at which there
@@ -54,28 +56,8 @@ func likeness(a, b string) int {
 		return 3
 	case min(len(a), len(b)) >= 3 && (strings.HasPrefix(a, b) || strings.HasPrefix(b, a)):
 		return 2
-	case len(a) >= 4 && distance(a, b) <= 1+len(a)/6:
+	case len(a) >= 4 && spelling.Distance(a, b) <= 1+len(a)/6:
 		return 1
 	}
 	return 0
-}
-
-// distance is how many letters have to be changed, added or left out (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
 }

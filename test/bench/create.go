@@ -18,7 +18,7 @@ const (
 
 // creates compares making keys over HTTP with a bare loop of single-row inserts.
 func (b *bench) creates(ctx context.Context) (rows []measure.Row, err error) {
-	b.say("measuring creates")
+	measure.Say("measuring creates")
 	s, err := b.serve(ctx, "create")
 	if err != nil {
 		return nil, err

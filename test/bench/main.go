@@ -2,16 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
-	"time"
 
 	"github.com/keypin/keypin/test/measure"
 )
@@ -36,15 +30,7 @@ type options struct {
 	parts    string // some of allParts
 }
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, parse(), os.Stdout, os.Stderr)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
-	}
-}
+func main() { measure.Main("bench", func(ctx context.Context) error { return run(ctx, parse()) }) }
 
 func parse() (o options) {
 	flag.StringVar(&o.dir, "dir", "bin", "make the databases in a new folder in `DIR`, and remove it afterwards")
@@ -59,49 +45,23 @@ func parse() (o options) {
 // bench is one run.
 type bench struct {
 	options
-	program  string
-	dir      string
-	progress io.Writer
+	program string
+	dir     string
 }
 
-func run(ctx context.Context, o options, out, progress io.Writer) (err error) {
-	began := time.Now()
-	machine, err := measure.Inspect(ctx, o.dir, began)
-	if err != nil {
-		return err
-	}
-	before, err := measure.Used()
-	if err != nil {
-		return err
-	}
-	dir, err := os.MkdirTemp(o.dir, "bench-")
-	if err != nil {
-		return fmt.Errorf("making a folder for the databases: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	b := &bench{options: o, dir: dir, program: filepath.Join(dir, "keypin"), progress: progress}
-	rows, err := b.measure(ctx)
-	if err != nil {
-		return err
-	}
-	after, err := measure.Used()
-	if err != nil {
-		return err
-	}
-	took := time.Since(began)
-	text := machine.Heading(command, took, measure.Disturbed(before, after, took)) + "\n" + measure.Table(rows)
-	if _, err := io.WriteString(out, text); err != nil {
-		return err
-	}
-	if o.docs == "" || o.parts != allParts || o.manyKeys != defaultKeys {
-		return nil
-	}
-	return measure.Rewrite(o.docs, command, text)
+func run(ctx context.Context, o options) error {
+	whole := o.parts == allParts && o.manyKeys == defaultKeys
+	return measure.Bench{Name: "bench", Command: command, Dir: o.dir, Page: o.docs, Complete: whole}.Run(ctx,
+		func(ctx context.Context, dir string) (measure.Result, error) {
+			b := &bench{options: o, dir: dir, program: filepath.Join(dir, "keypin")}
+			rows, err := b.measure(ctx)
+			return measure.Result{Text: "\n" + measure.Table(rows)}, err
+		})
 }
 
 // measure measures the parts that are asked for.
 func (b *bench) measure(ctx context.Context) (rows []measure.Row, err error) {
-	b.say("building the program")
+	measure.Say("building the program")
 	if err := measure.Build(ctx, b.program, "./cmd/keypin"); err != nil {
 		return nil, err
 	}
@@ -129,8 +89,4 @@ func (b *bench) wants(parts string) bool {
 		}
 	}
 	return false
-}
-
-func (b *bench) say(format string, args ...any) {
-	_, _ = fmt.Fprintf(b.progress, format+"\n", args...) // nobody is left to tell
 }

@@ -36,12 +36,12 @@ func (b *bench) reads(ctx context.Context) (rows []measure.Row, err error) {
 		return nil, fmt.Errorf("seeding: %w", err)
 	}
 	began := time.Now()
-	b.say("seeding %d keys", b.manyKeys)
+	measure.Say("seeding %d keys", b.manyKeys)
 	manyIDs, err := many.seed(ctx, b.manyKeys)
 	if err != nil {
 		return nil, fmt.Errorf("seeding: %w", err)
 	}
-	b.say("seeded in %.0f s", time.Since(began).Seconds())
+	measure.Say("seeded in %.0f s", time.Since(began).Seconds())
 	if b.wants("read") {
 		if rows, err = b.lists(ctx, few, many, fewIDs, manyIDs); err != nil {
 			return nil, err
@@ -98,7 +98,7 @@ func someGets(s server, ids []keypin.ID) []measure.Request {
 
 func (b *bench) lists(ctx context.Context, few, many server, fewIDs, manyIDs []keypin.ID) (rows []measure.Row, err error) {
 	for _, q := range questions() {
-		b.say("measuring %s", q.what)
+		measure.Say("measuring %s", q.what)
 		rounds := 2*b.rounds - 1
 		if q.slow {
 			rounds = min(slowRounds, b.rounds)
@@ -122,7 +122,7 @@ func (b *bench) lists(ctx context.Context, few, many server, fewIDs, manyIDs []k
 // verifications measures the public verify call, as a session and as a key, next to
 // the cheapest request there is.
 func (b *bench) verifications(ctx context.Context, s server) (rows []measure.Row, err error) {
-	b.say("measuring verifications")
+	measure.Say("measuring verifications")
 	asker, err := s.Create(ctx, `{"name":"Gateway","scopes":["api-keys:verify"]}`)
 	if err != nil {
 		return nil, err

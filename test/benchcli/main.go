@@ -2,17 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/keypin/keypin/test/measure"
@@ -34,15 +30,7 @@ type options struct {
 
 const defaultTurns = 25
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, parse(), os.Stdout, os.Stderr)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "benchcli:", err)
-		os.Exit(1)
-	}
-}
+func main() { measure.Main("benchcli", func(ctx context.Context) error { return run(ctx, parse()) }) }
 
 func parse() (o options) {
 	flag.StringVar(&o.dir, "dir", "bin", "build in a new folder in `DIR`, and remove it afterwards")
@@ -53,46 +41,17 @@ func parse() (o options) {
 	return o
 }
 
-func run(ctx context.Context, o options, out, progress io.Writer) (err error) {
-	began := time.Now()
-	machine, err := measure.Inspect(ctx, o.dir, began)
-	if err != nil {
-		return err
-	}
-	before, err := measure.Used()
-	if err != nil {
-		return err
-	}
-	dir, err := os.MkdirTemp(o.dir, "benchcli-")
-	if err != nil {
-		return fmt.Errorf("making a folder for the programs: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if dir, err = filepath.Abs(dir); err != nil {
-		return err
-	}
-	_, _ = fmt.Fprintln(progress, "building the programs") // nobody is left to tell
-	if err := build(ctx, dir); err != nil {
-		return err
-	}
-	_, _ = fmt.Fprintln(progress, "starting them") // likewise
-	text, err := compare(ctx, o, dir)
-	if err != nil {
-		return err
-	}
-	after, err := measure.Used()
-	if err != nil {
-		return err
-	}
-	took := time.Since(began)
-	text = machine.Heading(command, took, measure.Disturbed(before, after, took)) + "\n" + text
-	if _, err := io.WriteString(out, text); err != nil {
-		return err
-	}
-	if o.docs == "" || o.turns < defaultTurns {
-		return nil
-	}
-	return measure.Rewrite(o.docs, command, text)
+func run(ctx context.Context, o options) error {
+	return measure.Bench{Name: "benchcli", Command: command, Dir: o.dir, Page: o.docs, Complete: o.turns >= defaultTurns}.Run(ctx,
+		func(ctx context.Context, dir string) (measure.Result, error) {
+			measure.Say("building the programs")
+			if err := build(ctx, dir); err != nil {
+				return measure.Result{}, err
+			}
+			measure.Say("starting them")
+			text, err := compare(ctx, o, dir)
+			return measure.Result{Text: "\n" + text}, err
+		})
 }
 
 func build(ctx context.Context, dir string) error {

@@ -5,14 +5,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/keypin/keypin/test/measure"
@@ -43,13 +39,7 @@ type options struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, parse(), os.Stdout, os.Stderr)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "benchcluster:", err)
-		os.Exit(1)
-	}
+	measure.Main("benchcluster", func(ctx context.Context) error { return run(ctx, parse()) })
 }
 
 func parse() (o options) {
@@ -89,55 +79,24 @@ func (o options) validate() error {
 type bench struct {
 	options
 	*service
-	bare     string // the program of the bare handler
-	progress io.Writer
+	bare string // the program of the bare handler
 }
 
-func (b *bench) say(format string, args ...any) {
-	_, _ = fmt.Fprintf(b.progress, format+"\n", args...) // nobody is left to tell
-}
-
-func run(ctx context.Context, o options, out, progress io.Writer) (err error) {
+func run(ctx context.Context, o options) error {
 	if err := o.validate(); err != nil {
 		return err
 	}
-	began := time.Now()
-	machine, err := measure.Inspect(ctx, o.dir, began)
-	if err != nil {
-		return err
-	}
-	before, err := measure.Used()
-	if err != nil {
-		return err
-	}
-	b := &bench{options: o, progress: progress}
-	parts, rows, err := b.measure(ctx)
-	if err != nil {
-		return err
-	}
-	after, err := measure.Used()
-	if err != nil {
-		return err
-	}
-	took := time.Since(began)
-	text := machine.Heading(command, took, measure.Disturbed(before, after, took)) + parts + "\n\n" + table(rows)
-	if _, err := io.WriteString(out, text); err != nil {
-		return err
-	}
-	if o.page == "" || !o.complete() {
-		return nil
-	}
-	return measure.Rewrite(o.page, command, text)
+	return measure.Bench{Name: "benchcluster", Command: command, Dir: o.dir, Page: o.page, Complete: o.complete()}.Run(ctx,
+		func(ctx context.Context, dir string) (measure.Result, error) {
+			b := &bench{options: o}
+			parts, rows, err := b.measure(ctx, dir)
+			return measure.Result{Text: parts + "\n\n" + table(rows)}, err
+		})
 }
 
 // measure measures what is asked for, and tells the versions of what keypin stands on.
-func (b *bench) measure(ctx context.Context) (parts string, rows []row, err error) {
-	dir, err := os.MkdirTemp(b.dir, "benchcluster-")
-	if err != nil {
-		return "", nil, fmt.Errorf("making a folder for the programs: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	b.say("building the programs")
+func (b *bench) measure(ctx context.Context, dir string) (parts string, rows []row, err error) {
+	measure.Say("building the programs")
 	b.bare = filepath.Join(dir, "bare")
 	if err := measure.Build(ctx, b.bare, measure.BareHandler); err != nil {
 		return "", nil, err
@@ -148,7 +107,7 @@ func (b *bench) measure(ctx context.Context) (parts string, rows []row, err erro
 			return "", nil, err
 		}
 	}
-	b.say("starting PostgreSQL, Redis and %d nodes", nodeCount)
+	measure.Say("starting PostgreSQL, Redis and %d nodes", nodeCount)
 	if b.service, err = start(ctx, b.program); err != nil {
 		return "", nil, err
 	}
@@ -164,7 +123,7 @@ func (b *bench) measure(ctx context.Context) (parts string, rows []row, err erro
 		if !slices.Contains(strings.Split(b.only, ","), part.name) {
 			continue
 		}
-		b.say("measuring: %s", part.name)
+		measure.Say("measuring: %s", part.name)
 		measured, err := part.measure(ctx)
 		if err != nil {
 			return "", nil, fmt.Errorf("measuring %s: %w", part.name, err)

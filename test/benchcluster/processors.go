@@ -62,7 +62,7 @@ func (b *bench) processors(ctx context.Context) ([]row, error) {
 			if err := b.compare(ctx, n, plain, hot, &c); err != nil {
 				return nil, fmt.Errorf("%d nodes: %w", n, err)
 			}
-			b.say("round %d, %d nodes: seconds a million %.1f, with a limit %.1f, the bare handler %.1f; at the fixed rate %.1f, the bare handler %.1f", round+1, n,
+			measure.Say("round %d, %d nodes: seconds a million %.1f, with a limit %.1f, the bare handler %.1f; at the fixed rate %.1f, the bare handler %.1f", round+1, n,
 				c.plain[n-1][round].asked, c.hot[n-1][round].asked, c.each[n-1][round].asked, c.fixed[n-1][round].asked, c.bare[n-1][round].asked)
 		}
 	}

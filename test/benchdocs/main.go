@@ -2,15 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"os"
-	"os/signal"
 	"path/filepath"
-	"strings"
-	"syscall"
 	"time"
 
 	"github.com/keypin/keypin/test/measure"
@@ -28,15 +22,7 @@ type options struct {
 	starts int
 }
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, parse(), os.Stdout, os.Stderr)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "benchdocs:", err)
-		os.Exit(1)
-	}
-}
+func main() { measure.Main("benchdocs", func(ctx context.Context) error { return run(ctx, parse()) }) }
 
 func parse() (o options) {
 	flag.StringVar(&o.dir, "dir", "bin", "make files in a new folder in `DIR`, and remove it afterwards")
@@ -55,54 +41,32 @@ func (o options) complete() bool { return o.rounds >= 15 && o.turn >= time.Secon
 type bench struct {
 	options
 	dir, program string
-	progress     io.Writer
 }
 
-func (b *bench) say(format string, args ...any) {
-	_, _ = fmt.Fprintf(b.progress, format+"\n", args...) // nobody is left to tell
+func run(ctx context.Context, o options) error {
+	return measure.Bench{Name: "benchdocs", Command: command, Dir: o.dir, Page: o.docs, Complete: o.complete()}.Run(ctx,
+		func(ctx context.Context, dir string) (measure.Result, error) {
+			b := &bench{options: o, dir: dir, program: filepath.Join(dir, "keypin")}
+			text, err := b.measure(ctx)
+			return measure.Result{Text: "\n" + text}, err
+		})
 }
 
-func run(ctx context.Context, o options, out, progress io.Writer) (err error) {
-	began := time.Now()
-	machine, err := measure.Inspect(ctx, o.dir, began)
-	if err != nil {
-		return err
-	}
-	before, err := measure.Used()
-	if err != nil {
-		return err
-	}
-	dir, err := os.MkdirTemp(o.dir, "benchdocs-")
-	if err != nil {
-		return fmt.Errorf("making a folder for the files: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	b := &bench{options: o, dir: dir, program: filepath.Join(dir, "keypin"), progress: progress}
-	b.say("building the programs")
-	for program, pkg := range map[string]string{b.program: "./cmd/keypin", filepath.Join(dir, "files"): "./test/benchdocs/files"} {
+// measure measures pages, then starts.
+func (b *bench) measure(ctx context.Context) (string, error) {
+	measure.Say("building the programs")
+	for program, pkg := range map[string]string{b.program: "./cmd/keypin", filepath.Join(b.dir, "files"): "./test/benchdocs/files"} {
 		if err := measure.Build(ctx, program, pkg); err != nil {
-			return err
+			return "", err
 		}
 	}
 	pages, err := b.pages(ctx)
 	if err != nil {
-		return fmt.Errorf("measuring pages: %w", err)
+		return "", fmt.Errorf("measuring pages: %w", err)
 	}
 	start, err := b.start(ctx)
 	if err != nil {
-		return fmt.Errorf("measuring starts: %w", err)
+		return "", fmt.Errorf("measuring starts: %w", err)
 	}
-	after, err := measure.Used()
-	if err != nil {
-		return err
-	}
-	took := time.Since(began)
-	text := machine.Heading(command, took, measure.Disturbed(before, after, took)) + "\n" + measure.Table(pages) + "\n" + start
-	if _, err := io.WriteString(out, text); err != nil {
-		return err
-	}
-	if o.docs == "" || !o.complete() {
-		return nil
-	}
-	return measure.Rewrite(o.docs, command, strings.TrimSuffix(text, "\n")+"\n")
+	return measure.Table(pages) + "\n" + start, nil
 }

@@ -87,7 +87,7 @@ func (b *bench) compare(ctx context.Context, address string, paths []string, zip
 				return row, err
 			}
 		}
-		b.say("turn %d, gzip %v: %.0f pages/s, file server %.0f", round, zipped, site[round].Rate, plain[round].Rate)
+		measure.Say("turn %d, gzip %v: %.0f pages/s, file server %.0f", round, zipped, site[round].Rate, plain[round].Rate)
 	}
 	site, plain = site[1:], plain[1:] // the first warms both up
 	what := "pages as they are"

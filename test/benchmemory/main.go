@@ -2,16 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
-	"time"
 
 	"github.com/keypin/keypin/test/measure"
 )
@@ -37,13 +31,7 @@ type options struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, parse(), os.Stdout, os.Stderr)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "benchmemory:", err)
-		os.Exit(1)
-	}
+	measure.Main("benchmemory", func(ctx context.Context) error { return run(ctx, parse()) })
 }
 
 const allParts = "memory,start"
@@ -73,57 +61,37 @@ func (o options) complete() bool {
 type bench struct {
 	options
 	dir, program string
-	progress     io.Writer
 }
 
-func (b *bench) say(format string, args ...any) {
-	_, _ = fmt.Fprintf(b.progress, format+"\n", args...) // nobody is left to tell
+func run(ctx context.Context, o options) error {
+	return measure.Bench{Name: "benchmemory", Command: command, Dir: o.dir, Page: o.docs, Complete: o.complete()}.Run(ctx,
+		func(ctx context.Context, dir string) (measure.Result, error) {
+			b := &bench{options: o, dir: dir, program: filepath.Join(dir, "keypin")}
+			rows, err := b.measure(ctx)
+			return measure.Result{Text: "\n" + table(rows)}, err
+		})
 }
 
-func run(ctx context.Context, o options, out, progress io.Writer) (err error) {
-	began := time.Now()
-	machine, err := measure.Inspect(ctx, o.dir, began)
-	if err != nil {
-		return err
-	}
-	before, err := measure.Used()
-	if err != nil {
-		return err
-	}
-	dir, err := os.MkdirTemp(o.dir, "benchmemory-")
-	if err != nil {
-		return fmt.Errorf("making a folder for the databases: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	b := &bench{options: o, dir: dir, program: filepath.Join(dir, "keypin"), progress: progress}
-	b.say("building the program")
+// measure measures the parts that are asked for.
+func (b *bench) measure(ctx context.Context) (rows []row, err error) {
+	measure.Say("building the program")
 	if err := measure.Build(ctx, b.program, "./cmd/keypin"); err != nil {
-		return err
+		return nil, err
 	}
-	var rows []row
-	for name, part := range map[string]func(context.Context) ([]row, error){"memory": b.memory, "start": b.start} {
-		if !strings.Contains(o.parts, name) {
+	for _, part := range []struct {
+		name    string
+		measure func(context.Context) ([]row, error)
+	}{{"memory", b.memory}, {"start", b.start}} {
+		if !strings.Contains(b.parts, part.name) {
 			continue
 		}
-		measured, err := part(ctx)
+		measured, err := part.measure(ctx)
 		if err != nil {
-			return fmt.Errorf("measuring %s: %w", name, err)
+			return nil, fmt.Errorf("measuring %s: %w", part.name, err)
 		}
 		rows = append(rows, measured...)
 	}
-	after, err := measure.Used()
-	if err != nil {
-		return err
-	}
-	took := time.Since(began)
-	text := machine.Heading(command, took, measure.Disturbed(before, after, took)) + "\n" + table(rows)
-	if _, err := io.WriteString(out, text); err != nil {
-		return err
-	}
-	if o.docs == "" || !o.complete() {
-		return nil
-	}
-	return measure.Rewrite(o.docs, command, text)
+	return rows, nil
 }
 
 // row is one figure.

@@ -52,7 +52,7 @@ func (b *bench) memoryOf(ctx context.Context, limit int) (rows []row, err error)
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.Stop()) }()
-	b.say("storing %d keys %s", b.hot, which)
+	measure.Say("storing %d keys %s", b.hot, which)
 	if err := bulk.Stock(ctx, s, b.hot, limit); err != nil {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ func (b *bench) memoryOf(ctx context.Context, limit int) (rows []row, err error)
 		if err != nil {
 			return nil, err
 		}
-		b.say("round %d: %.0f s, %s (at most %s), hits %s", round+1, took.Seconds(), size(now), size(most), last)
+		measure.Say("round %d: %.0f s, %s (at most %s), hits %s", round+1, took.Seconds(), size(now), size(most), last)
 	}
 	now, most, err := measure.Resident(s.PID())
 	if err != nil {

@@ -27,12 +27,12 @@ func (b *bench) start(ctx context.Context) ([]row, error) {
 			return nil, err
 		}
 		if dir == full {
-			b.say("storing %d keys", b.stored)
+			measure.Say("storing %d keys", b.stored)
 			began := time.Now()
 			if err := bulk.Stock(ctx, s, b.stored, rateLimit); err != nil {
 				return nil, err
 			}
-			b.say("stored in %.0f s", time.Since(began).Seconds())
+			measure.Say("stored in %.0f s", time.Since(began).Seconds())
 		}
 		if err := s.Stop(); err != nil {
 			return nil, err
@@ -42,7 +42,7 @@ func (b *bench) start(ctx context.Context) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.say("the database has %s", size(int(info.Size())))
+	measure.Say("the database has %s", size(int(info.Size())))
 	var rows []row
 	for _, cached := range []bool{true, false} {
 		var none, many []time.Duration

@@ -62,7 +62,7 @@ func (b *bench) callsOn(ctx context.Context, binaries string) (f findings, err e
 		return f, err
 	}
 	defer func() { err = errors.Join(err, s.Stop()) }()
-	b.say("measuring calls on PostgreSQL %s", version)
+	measure.Say("measuring calls on PostgreSQL %s", version)
 	samples, err := b.callSamples(ctx, bare, caller{Server: s, ids: ids, next: new(atomic.Int64)})
 	if err != nil {
 		return f, err

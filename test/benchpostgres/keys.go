@@ -123,7 +123,7 @@ func mebibytes(bytes int) string { return measure.Grouped((bytes+1<<19)>>20) + "
 
 // starts times both until they are ready.
 func (b *bench) starts(ctx context.Context, few, many *workspace) (figure, error) {
-	b.say("measuring starts")
+	measure.Say("measuring starts")
 	var taken [2][]time.Duration
 	for range starts {
 		for i, w := range []*workspace{few, many} {
@@ -163,7 +163,7 @@ func memoryOf(few, many *workspace) (figure, error) {
 // compare asks both the same.
 func (b *bench) compare(ctx context.Context, few, many *workspace) (rows []measure.Row, err error) {
 	for _, q := range b.questions() {
-		b.say("measuring %s", q.what)
+		measure.Say("measuring %s", q.what)
 		var loads [2]measure.Load
 		var done [2]func() error
 		for i, w := range []*workspace{few, many} {

@@ -2,15 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/keypin/keypin/test/measure"
@@ -38,13 +33,7 @@ type options struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, parse(), os.Stdout, os.Stderr)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "benchpostgres:", err)
-		os.Exit(1)
-	}
+	measure.Main("benchpostgres", func(ctx context.Context) error { return run(ctx, parse()) })
 }
 
 func parse() (o options) {
@@ -67,60 +56,31 @@ func (o options) complete() bool {
 // bench is one run.
 type bench struct {
 	options
-	began    time.Time
-	machine  *measure.Machine // with the disk of the databases; nil until the first is started
-	servers  []string         // what was measured on
-	dir      string
-	progress io.Writer
+	began   time.Time
+	machine *measure.Machine // with the disk of the databases; nil until the first is started
+	servers []string         // what was measured on
+	dir     string
 }
 
-func (b *bench) say(format string, args ...any) {
-	_, _ = fmt.Fprintf(b.progress, format+"\n", args...) // nobody is left to tell
-}
-
-func run(ctx context.Context, o options, out, progress io.Writer) (err error) {
-	before, err := measure.Used()
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(o.dir, 0o750); err != nil {
-		return err
-	}
-	dir, err := os.MkdirTemp(o.dir, "benchpostgres-")
-	if err != nil {
-		return fmt.Errorf("making a folder for the run: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	b := &bench{options: o, began: time.Now(), dir: dir, progress: progress}
-	if b.program == "" {
-		b.say("building the program")
-		b.program = filepath.Join(dir, "keypin")
-		if err := measure.Build(ctx, b.program, "./cmd/keypin"); err != nil {
-			return err
-		}
-	}
-	f, err := b.measure(ctx)
-	if err != nil {
-		return err
-	}
-	after, err := measure.Used()
-	if err != nil {
-		return err
-	}
-	took := time.Since(b.began)
-	text := b.machine.Heading(command, took, measure.Disturbed(before, after, took)) +
-		fmt.Sprintf("PostgreSQL %s, with fsync and synchronous_commit on.\n\n", strings.Join(b.servers, " and ")) + f.tables()
-	if _, err := io.WriteString(out, text); err != nil {
-		return err
-	}
-	if o.docs == "" || !o.complete() {
-		return nil
-	}
-	return measure.Rewrite(o.docs, command, text)
+func run(ctx context.Context, o options) error {
+	return measure.Bench{Name: "benchpostgres", Command: command, Dir: o.dir, Page: o.docs, Complete: o.complete()}.Run(ctx,
+		func(ctx context.Context, dir string) (measure.Result, error) {
+			b := &bench{options: o, dir: dir, began: time.Now()}
+			f, err := b.measure(ctx)
+			engines := fmt.Sprintf("PostgreSQL %s, with fsync and synchronous_commit on.\n\n", strings.Join(b.servers, " and "))
+			return measure.Result{Text: engines + f.tables(), Machine: b.machine}, err
+		})
 }
 
 // measure measures the parts that are asked for.
 func (b *bench) measure(ctx context.Context) (all findings, err error) {
+	if b.program == "" {
+		measure.Say("building the program")
+		b.program = filepath.Join(b.dir, "keypin")
+		if err := measure.Build(ctx, b.program, "./cmd/keypin"); err != nil {
+			return all, err
+		}
+	}
 	for _, part := range []struct {
 		name    string
 		measure func(context.Context) (findings, error)
@@ -133,7 +93,7 @@ func (b *bench) measure(ctx context.Context) (all findings, err error) {
 		if err != nil {
 			return all, fmt.Errorf("measuring %s: %w", part.name, err)
 		}
-		b.say("%s: %.0f s", part.name, time.Since(began).Seconds())
+		measure.Say("%s: %.0f s", part.name, time.Since(began).Seconds())
 		all.ratios = append(all.ratios, f.ratios...)
 		all.figures = append(all.figures, f.figures...)
 	}

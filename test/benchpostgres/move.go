@@ -40,7 +40,7 @@ func (b *bench) move(ctx context.Context) (f findings, err error) {
 		return f, err
 	}
 	defer func() { err = errors.Join(err, old.Stop()) }()
-	b.say("storing %s keys", measure.Grouped(b.moved))
+	measure.Say("storing %s keys", measure.Grouped(b.moved))
 	if err := bulk.Stock(ctx, old, b.moved, 0); err != nil {
 		return f, err
 	}
@@ -48,7 +48,7 @@ func (b *bench) move(ctx context.Context) (f findings, err error) {
 		return f, err
 	}
 	m := moving{bench: b, postgres: p, old: old}
-	b.say("copying")
+	measure.Say("copying")
 	first, err := m.copy(ctx)
 	if err != nil {
 		return f, err
@@ -56,7 +56,7 @@ func (b *bench) move(ctx context.Context) (f findings, err error) {
 	if m.key, err = b.change(ctx, old, 3*pageSize); err != nil {
 		return f, err
 	}
-	b.say("the first copy took %.1f s; moving", first.Seconds())
+	measure.Say("the first copy took %.1f s; moving", first.Seconds())
 	readOnly, err := m.finish(ctx)
 	if err != nil {
 		return f, err

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/keypin/keypin/internal/keypin"
 	"github.com/keypin/keypin/test/engines"
 	"github.com/keypin/keypin/test/measure"
 	"github.com/keypin/keypin/test/measure/bulk"
@@ -71,27 +70,20 @@ func (b *bench) stock(ctx context.Context, p *engines.Postgres, s *measure.Serve
 	if err := s.Start(ctx); err != nil {
 		return err
 	}
-	owner, err := s.Whoami(ctx)
+	keys, err := bulk.KeysOf(ctx, s)
 	if err != nil {
 		return err
 	}
-	workspace, err := keypin.ParseID(owner.WorkspaceID)
-	if err != nil {
-		return err
-	}
-	user, err := keypin.ParseID(owner.UserID)
-	if err != nil {
-		return err
-	}
+	keys.N = n
 	if err := s.Stop(); err != nil {
 		return err
 	}
-	b.say("storing %s keys", measure.Grouped(n))
+	measure.Say("storing %s keys", measure.Grouped(n))
 	began := time.Now()
-	if err := bulk.FillPostgres(ctx, p, database, bulk.Keys{Workspace: workspace, User: user, N: n}); err != nil {
+	if err := bulk.FillPostgres(ctx, p, database, keys); err != nil {
 		return err
 	}
-	b.say("stored in %.0f s", time.Since(began).Seconds())
+	measure.Say("stored in %.0f s", time.Since(began).Seconds())
 	return nil
 }
 

@@ -35,7 +35,7 @@ func (b *bench) serve(ctx context.Context) (*service, error) {
 	if err := s.Start(ctx); err != nil {
 		return nil, err
 	}
-	b.say("storing %d keys", b.keys)
+	measure.Say("storing %d keys", b.keys)
 	if err := bulk.Stock(ctx, s.Server, b.keys, 0); err != nil {
 		return nil, err
 	}

@@ -5,15 +5,12 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/keypin/keypin/test/measure"
@@ -36,13 +33,7 @@ type options struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, parse(), os.Stdout, os.Stderr)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "benchverify:", err)
-		os.Exit(1)
-	}
+	measure.Main("benchverify", func(ctx context.Context) error { return run(ctx, parse()) })
 }
 
 func parse() (o options) {
@@ -65,51 +56,17 @@ func (o options) complete() bool {
 // bench is one run.
 type bench struct {
 	options
-	dir      string
-	progress io.Writer
-	unknown  int // how many blocks of unknown keys were presented
+	dir     string
+	unknown int // how many blocks of unknown keys were presented
 }
 
-func (b *bench) say(format string, args ...any) {
-	_, _ = fmt.Fprintf(b.progress, format+"\n", args...) // nobody is left to tell
-}
-
-func run(ctx context.Context, o options, out, progress io.Writer) (err error) {
-	began := time.Now()
-	machine, err := measure.Inspect(ctx, o.dir, began)
-	if err != nil {
-		return err
-	}
-	before, err := measure.Used()
-	if err != nil {
-		return err
-	}
-	dir, err := os.MkdirTemp(o.dir, "benchverify-")
-	if err != nil {
-		return fmt.Errorf("making a folder for the databases: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if dir, err = filepath.Abs(dir); err != nil {
-		return err
-	}
-	b := &bench{options: o, dir: dir, progress: progress}
-	parts, rows, err := b.measure(ctx)
-	if err != nil {
-		return err
-	}
-	after, err := measure.Used()
-	if err != nil {
-		return err
-	}
-	took := time.Since(began)
-	text := machine.Heading(command, took, measure.Disturbed(before, after, took)) + parts + "\n\n" + measure.Table(rows)
-	if _, err := io.WriteString(out, text); err != nil {
-		return err
-	}
-	if o.docs == "" || !o.complete() {
-		return nil
-	}
-	return measure.Rewrite(o.docs, command, text)
+func run(ctx context.Context, o options) error {
+	return measure.Bench{Name: "benchverify", Command: command, Dir: o.dir, Page: o.docs, Complete: o.complete()}.Run(ctx,
+		func(ctx context.Context, dir string) (measure.Result, error) {
+			b := &bench{options: o, dir: dir}
+			parts, rows, err := b.measure(ctx)
+			return measure.Result{Text: parts + "\n\n" + measure.Table(rows)}, err
+		})
 }
 
 // measure measures with each number of cores, and tells the versions of what is
@@ -123,7 +80,7 @@ func (b *bench) measure(ctx context.Context) (parts string, rows []measure.Row, 
 		}
 		all = append(all, coresOf(n))
 	}
-	b.say("building the programs")
+	measure.Say("building the programs")
 	for name, pkg := range map[string]string{"keypin": "./cmd/keypin", "ceiling": measure.BareHandler} {
 		if err := measure.Build(ctx, filepath.Join(b.dir, name), pkg); err != nil {
 			return "", nil, err
@@ -137,7 +94,7 @@ func (b *bench) measure(ctx context.Context) (parts string, rows []measure.Row, 
 	parts = "Load by " + version(ctx, "wrk", "--version") + "."
 	var other *betterAuth
 	if b.node {
-		b.say("setting up better-auth")
+		measure.Say("setting up better-auth")
 		if other, err = b.startBetterAuth(ctx); err != nil {
 			return "", nil, err
 		}
@@ -145,7 +102,7 @@ func (b *bench) measure(ctx context.Context) (parts string, rows []measure.Row, 
 		parts += " " + other.versions(ctx)
 	}
 	for _, c := range all {
-		b.say("measuring servers on %s", c)
+		measure.Say("measuring servers on %s", c)
 		measured, err := b.compare(ctx, c, keypin, other)
 		if err != nil {
 			return "", nil, fmt.Errorf("on %s: %w", c, err)
