@@ -35,13 +35,17 @@ func (g *Guard) follow(ctx context.Context) {
 	wait := firstReconnect
 	for ctx.Err() == nil {
 		err := f.connect(ctx)
+		if ctx.Err() != nil {
+			return
+		}
 		if f.alive { // it was there
 			wait = firstReconnect
 		}
-		if err == nil && f.alive || ctx.Err() != nil {
-			continue // ended by the service, which expects us again
+		if err != nil || !f.alive {
+			g.options.logger.WarnContext(ctx, "the stream of changes broke; every check asks the service until it is back", "error", err)
 		}
-		g.options.logger.WarnContext(ctx, "the stream of changes broke; every check asks the service until it is back", "error", err)
+		// Also when the service ended it well, and expects us again: one that is about to stop
+		// ends every stream at once.
 		_ = pause(ctx, wait+g.c.jitter(wait)) // when ctx ends, so does the loop
 		wait = min(2*wait, lastReconnect)
 	}

@@ -141,8 +141,7 @@ func allowed(r *http.Request, k *verify.Key, limits http.Header) *authv3.CheckRe
 	}
 }
 
-// denied refuses with the API's own answer.
-// denied answers the client, who is not told what is wrong with the key. Envoy is, in its
+// denied refuses with the API's own answer to the client, who is not told what is wrong with the key. Envoy is, in its
 // dynamic metadata: headers of a refusal would reach the client.
 func (a *authorization) denied(r *http.Request, h http.Header, outcome string, err error) *authv3.CheckResponse {
 	answer := &captured{header: h}

@@ -84,13 +84,13 @@ func TestWhatCostsMoreWithMoreNodesMissesItsAim(t *testing.T) {
 		return all
 	}
 	growing := costs{turns(10, 20, 10), turns(11, 21, 10), turns(12, 24, 12)}
-	for i, r := range growing.rows("a thing", nil) {
-		if want := []string{noAim, "≤ 1.10: met", "≤ 1.10: **missed**"}[i]; r.aim != want {
+	flat := costs{turns(5, 5, 5), turns(5, 5, 5), turns(5, 5, 5)}
+	for i, r := range growing.rows("a thing", &flat) {
+		if want := []string{noAim, "1.05 times theirs, ≤ 1.10: met", "1.20 times theirs, ≤ 1.10: **missed**"}[i]; r.aim != want {
 			t.Errorf("%s: %q, want %q", r.what, r.aim, want)
 		}
 	}
 	asMuch := costs{turns(5, 5, 5), turns(5, 5, 5), turns(6, 6, 6)}
-	flat := costs{turns(5, 5, 5), turns(5, 5, 5), turns(5, 5, 5)}
 	for bare, want := range map[*costs]string{&asMuch: ": met", &flat: ": **missed**"} {
 		if r := growing.rows("a thing", bare)[2]; !strings.HasSuffix(r.aim, want) {
 			t.Errorf("%q, want %q", r.aim, want)

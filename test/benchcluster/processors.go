@@ -171,8 +171,7 @@ func (c *compared) rows(rate int) (rows []row) {
 	return append(rows, c.fixed.rows("keys without a limit, "+all, &c.bare)...)
 }
 
-// rows compare with one node, or, where there is one, with what the same does to the
-// bare handler.
+// rows compare with one node, beside what the same does to bare handlers.
 func (c *costs) rows(what string, bare *costs) (rows []row) {
 	for i := range c {
 		plural := "s"
@@ -185,17 +184,9 @@ func (c *costs) rows(what string, bare *costs) (rows []row) {
 			figure: asked.String(), beside: "PostgreSQL and Redis: " + engines.String(), aim: noAim,
 		}
 		growth := c.growth(i)
+		r.beside += "; as many bare handlers: " + bare.column(i, func(t int) float64 { return bare[i][t].asked }).String()
 		if i > 0 {
 			r.figure += "; to 1 node " + spreadOf(growth).String()
-		}
-		if bare != nil {
-			r.beside += "; as many bare handlers: " + bare.column(i, func(t int) float64 { return bare[i][t].asked }).String()
-		}
-		switch {
-		case i == 0:
-		case bare == nil:
-			r.aim = judged(fmt.Sprintf("≤ %.2f", flatness), spreadOf(growth).median <= flatness)
-		default:
 			other := bare.growth(i)
 			r.beside += "; to 1 " + spreadOf(other).String()
 			for t := range growth {

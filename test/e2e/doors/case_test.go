@@ -31,7 +31,8 @@ type step struct {
 	Query     map[string]any
 	Body      map[string]any
 
-	// Want is a part of the answer's data: of objects some fields, of lists every item.
+	// Want is a part of the answer's data: of objects some fields, of lists every item. {}
+	// is an object without any.
 	// A null is also met by a field that is missing, "~re" by a string that re matches.
 	Want any
 	// Refused is what must come instead of an answer.
@@ -162,6 +163,9 @@ func differs(path string, want, got any) string {
 		if !ok {
 			return fmt.Sprintf("%s is %v, want an object", path, got)
 		}
+		if len(want) == 0 && len(m) > 0 {
+			return fmt.Sprintf("%s is %v, want it empty", path, got)
+		}
 		for k, w := range want {
 			if d := differs(path+"."+k, w, m[k]); d != "" {
 				return d
@@ -231,8 +235,9 @@ func TestWhatIsOtherwiseThanWantedIsSeen(t *testing.T) {
 		"not null":        {map[string]any{"name": nil}, false},
 		"missing":         {map[string]any{"missing": "a"}, false},
 		"too few":         {map[string]any{"list": []any{}}, false},
-		"too many":        {map[string]any{"list": []any{map[string]any{}, map[string]any{}}}, false},
+		"too many":        {map[string]any{"list": []any{map[string]any{"x": true}, map[string]any{}}}, false},
 		"no object":       {[]any{}, false},
+		"not empty":       {map[string]any{}, false},
 	} {
 		if d := differs("data", c.want, data); (d == "") != c.same {
 			t.Errorf("%s: %q", name, d)
