@@ -86,7 +86,7 @@ func (a *authorization) answer(r *http.Request, needs *needs) *authv3.CheckRespo
 	if code == "" {
 		code = string(keypin.CodeOf(err))
 	}
-	if !left(r.Context(), code) {
+	if !verify.GivenUp(r.Context(), err) {
 		a.extAuthzed(code, end.Sub(start))
 	}
 	if err != nil {

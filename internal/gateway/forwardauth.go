@@ -1,8 +1,6 @@
 package gateway
 
 import (
-	"context"
-	"errors"
 	"net/http"
 	"time"
 
@@ -48,7 +46,7 @@ func (g *Gateway) ForwardAuth(w http.ResponseWriter, r *http.Request) {
 	if code == "" {
 		code = string(keypin.CodeOf(err))
 	}
-	if !left(r.Context(), code) {
+	if !verify.GivenUp(r.Context(), err) {
 		g.forwardAuthed(code, end.Sub(start))
 	}
 	if err != nil {
@@ -58,12 +56,6 @@ func (g *Gateway) ForwardAuth(w http.ResponseWriter, r *http.Request) {
 	}
 	tell(h, outcome.Key)
 	w.WriteHeader(http.StatusOK)
-}
-
-// left tells a check that was given up because whoever asked went away. Nothing failed, and
-// nobody is answered, so it does not count.
-func left(ctx context.Context, code string) bool {
-	return code == string(keypin.CodeUnavailable) && errors.Is(ctx.Err(), context.Canceled)
 }
 
 // check decides about a request. The error is what its sender is told; the outcome is

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -118,8 +117,8 @@ func (d *dataVerify) refuse(w http.ResponseWriter, x *exchange, err error) {
 	p := x.problemFor(err)
 	p.write(w)
 	d.logError(x, p.status)
-	if p.status == http.StatusServiceUnavailable && errors.Is(x.ctx().Err(), context.Canceled) {
-		return // whoever asked went away: nothing failed, and nobody is answered
+	if verify.GivenUp(x.ctx(), err) {
+		return
 	}
 	d.observe(p.ErrorBody.Code, d.Clock().Sub(x.start))
 }

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"time"
 
@@ -121,6 +122,12 @@ func (s *Service) limitOf(o Outcome) int {
 	default:
 		return s.options.DefaultRateLimit
 	}
+}
+
+// GivenUp tells a check that could not be decided because whoever asked went away. Nothing
+// failed, and nobody is answered, so it is not to count as an outage.
+func GivenUp(ctx context.Context, err error) bool {
+	return keypin.CodeOf(err) == keypin.CodeUnavailable && errors.Is(ctx.Err(), context.Canceled)
 }
 
 func unavailable(cause error) error {

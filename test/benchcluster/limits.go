@@ -185,7 +185,7 @@ func (b *bench) overloadRows(clients []*client, limit int) []row {
 	what := fmt.Sprintf("limit %s, %d times as many requests, %d keys", measure.Grouped(limit), overload, len(clients))
 	s := spreadOf(used)
 	return []row{
-		{what + ": admitted in any 60 s, at most", measure.Grouped(most), measure.Grouped(calls) + " requests", judged("≤ "+measure.Grouped(limit), most <= limit)},
+		{what + ": admitted in any 60 s, at most", measure.Grouped(most), measure.Grouped(calls) + " requests", measure.Judged("≤ "+measure.Grouped(limit), most <= limit)},
 		{
 			fmt.Sprintf("%s: admitted in %d minutes, of what may be", what, b.minutes), fmt.Sprintf("%s (%s–%s)", share(s.median), share(s.least), share(s.most)),
 			fmt.Sprintf("%s are admitted every %.2f s", measure.Grouped(limit), percentile(cycles, 50).Seconds()), noAim,
@@ -216,7 +216,7 @@ func steadyRow(clients []*client, limit int) row {
 		fmt.Sprintf("%s (least of %d keys: %s)", share(whole), len(clients), share(least)),
 		fmt.Sprintf("%s of %s calls, at most %d in any 60 s; sent %s late (p99 %s)", measure.Grouped(admitted), measure.Grouped(calls), most,
 			measure.Milliseconds(percentile(late, 50)), measure.Milliseconds(percentile(late, 99))),
-		judged("≥ 99 %", whole >= steadyAim && most <= limit),
+		measure.Judged("≥ 99 %", whole >= steadyAim && most <= limit),
 	}
 }
 

@@ -193,7 +193,7 @@ func (c *costs) rows(what string, bare *costs) (rows []row) {
 				growth[t] /= other[t]
 			}
 			ratio := spreadOf(growth)
-			r.aim = judged(fmt.Sprintf("%s times theirs, ≤ %.2f", measure.Short(ratio.median), flatness), ratio.median <= flatness)
+			r.aim = measure.Judged(fmt.Sprintf("%s times theirs, ≤ %.2f", measure.Short(ratio.median), flatness), ratio.median <= flatness)
 		}
 		rows = append(rows, r)
 	}

@@ -24,14 +24,6 @@ func table(rows []row) string {
 // noAim is what a row shows that only tells.
 const noAim = "–"
 
-// judged is an aim and whether it is met.
-func judged(aim string, met bool) string {
-	if met {
-		return aim + ": met"
-	}
-	return aim + ": **missed**"
-}
-
 // spread is the median of some values, with the least and the most.
 type spread struct{ median, least, most float64 }
 

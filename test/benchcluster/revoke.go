@@ -114,11 +114,11 @@ func delays(seen []revocation, together int, took time.Duration, again int) []ro
 			fmt.Sprintf("p50 %s, p99 %s, at most %s", measure.Milliseconds(percentile(all, 50)), measure.Milliseconds(percentile(all, 99)), measure.Milliseconds(longest)),
 			fmt.Sprintf("seen to %s (p99 %s); refused before the answer: %s; %.0f revocations a second",
 				measure.Milliseconds(percentile(doubts, 50)), measure.Milliseconds(percentile(doubts, 99)), share(float64(zero)/float64(len(seen))), float64(len(seen))/took.Seconds()),
-			judged("≤ 1 s", longest <= bound),
+			measure.Judged("≤ 1 s", longest <= bound),
 		},
 		{
 			what + ": accepted in requests that began 1 s after the answer, or later", measure.Grouped(late + again),
-			fmt.Sprintf("each key was asked about again at each of %d nodes", nodeCount), judged("0", late+again == 0),
+			fmt.Sprintf("each key was asked about again at each of %d nodes", nodeCount), measure.Judged("0", late+again == 0),
 		},
 	}
 }

@@ -213,22 +213,12 @@ func (s *service) redisFailures(ctx context.Context) (sum int, err error) {
 
 // metric reads one of a node's figures.
 func (s *service) metric(ctx context.Context, node int, name string) (int, error) {
-	c, err := measure.Dial(ctx, s.Nodes[node].Data)
+	text, err := measure.Metrics(ctx, s.Nodes[node].Data)
 	if err != nil {
 		return 0, err
 	}
-	defer c.Close()
-	text, err := c.Do(measure.NewRequest(s.Nodes[node].Data, "", http.MethodGet, "/metrics", ""), http.StatusOK)
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(text)) {
-		if figure, ok := strings.CutPrefix(line, name+" "); ok {
-			f, err := strconv.ParseFloat(strings.TrimSpace(figure), 64)
-			return int(f), err
-		}
-	}
-	return 0, fmt.Errorf("%s does not tell %s", s.Nodes[node].Name, name)
+	n, err := measure.Figure(text, name)
+	return int(n), err
 }
 
 // nodeTimes is processor time of the living nodes together.

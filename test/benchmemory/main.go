@@ -97,14 +97,6 @@ func (b *bench) measure(ctx context.Context) (rows []row, err error) {
 // row is one figure.
 type row struct{ what, figure, against, aim string }
 
-// judged is an aim and whether it is met.
-func judged(aim string, met bool) string {
-	if met {
-		return aim + ": met"
-	}
-	return aim + ": **missed**"
-}
-
 func table(rows []row) string {
 	var b strings.Builder
 	b.WriteString("| what | Keypin | beside | aim |\n|---|---|---|---|\n")

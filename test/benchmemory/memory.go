@@ -18,11 +18,10 @@ import (
 )
 
 const (
-	clients     = 16
-	memoryAim   = 512 << 20
-	mebibyte    = 1 << 20
-	verifyPath  = "/api/v1/api-keys/verify"
-	metricsPath = "/metrics"
+	clients    = 16
+	memoryAim  = 512 << 20
+	mebibyte   = 1 << 20
+	verifyPath = "/api/v1/api-keys/verify"
 )
 
 // memory measures with keys without a limit, which is the default, and with one.
@@ -89,7 +88,7 @@ func (b *bench) memoryOf(ctx context.Context, limit int) (rows []row, err error)
 	}
 	what := fmt.Sprintf("resident memory, %s distinct keys in use, %s", measure.Grouped(b.hot), which)
 	return []row{
-		{what, fmt.Sprintf("%s (at most %s during the run)", size(now), size(most)), "before the first request: " + size(idle), judged("≤ "+size(memoryAim), now <= memoryAim)},
+		{what, fmt.Sprintf("%s (at most %s during the run)", size(now), size(most)), "before the first request: " + size(idle), measure.Judged("≤ "+size(memoryAim), now <= memoryAim)},
 		{fmt.Sprintf("cache hits in round %d, %s", b.rounds, which), last.String(), fmt.Sprintf("%s verifications/s by %d clients", measure.Grouped(int(float64(b.hot)/took.Seconds())), clients), "–"},
 	}, nil
 }
@@ -148,16 +147,11 @@ func (l lookups) String() string {
 
 // countedLookups reads the metrics of the cache.
 func countedLookups(ctx context.Context, s *measure.Server) (l lookups, err error) {
-	c, err := measure.Dial(ctx, s.DataAddress)
+	text, err := measure.Metrics(ctx, s.DataAddress)
 	if err != nil {
 		return l, err
 	}
-	defer c.Close()
-	text, err := c.Do(measure.NewRequest(s.DataAddress, "", http.MethodGet, metricsPath, ""), http.StatusOK)
-	if err != nil {
-		return l, err
-	}
-	return lookupsOf(string(text))
+	return lookupsOf(text)
 }
 
 // lookupsOf finds how many checks were answered, and how many of them had the cache ask

@@ -70,7 +70,7 @@ func (b *bench) start(ctx context.Context) ([]row, error) {
 			what:    fmt.Sprintf("start to ready, %s keys, %s on disk, %s", measure.Grouped(b.stored), size(int(info.Size())), where),
 			figure:  shown(many),
 			against: fmt.Sprintf("an empty database: %s; ratio %s", shown(none), measure.Short(float64(middle(many))/float64(middle(none)))),
-			aim:     judged("≤ 2 s", many[len(many)-1] <= startAim),
+			aim:     measure.Judged("≤ 2 s", many[len(many)-1] <= startAim),
 		})
 	}
 	return rows, nil

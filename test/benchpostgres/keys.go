@@ -140,7 +140,7 @@ func (b *bench) starts(ctx context.Context, few, many *workspace) (figure, error
 	}
 	return figure{
 		fmt.Sprintf("start to ready, %s keys", measure.Grouped(many.n)), show(taken[1]),
-		measure.Grouped(few.n) + " keys: " + show(taken[0]), judged("≤ 2 s, every time", slices.Max(taken[1]) <= startAim),
+		measure.Grouped(few.n) + " keys: " + show(taken[0]), measure.Judged("≤ 2 s, every time", slices.Max(taken[1]) <= startAim),
 	}, nil
 }
 
@@ -156,7 +156,7 @@ func memoryOf(few, many *workspace) (figure, error) {
 		fmt.Sprintf("resident memory of the node after these calls, %s keys", measure.Grouped(many.n)),
 		fmt.Sprintf("%s (at most %s)", mebibytes(now[1]), mebibytes(most[1])),
 		fmt.Sprintf("%s keys: %s (at most %s)", measure.Grouped(few.n), mebibytes(now[0]), mebibytes(most[0])),
-		judged("≤ 512 MiB", most[1] <= memoryAim),
+		measure.Judged("≤ 512 MiB", most[1] <= memoryAim),
 	}, nil
 }
 

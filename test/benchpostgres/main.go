@@ -109,14 +109,6 @@ type findings struct {
 // figure is one that stands for itself, or beside another.
 type figure struct{ what, figure, beside, aim string }
 
-// judged is an aim and whether it is met.
-func judged(aim string, met bool) string {
-	if met {
-		return aim + ": met"
-	}
-	return aim + ": **missed**"
-}
-
 func (f findings) tables() string {
 	var b strings.Builder
 	if len(f.ratios) > 0 {

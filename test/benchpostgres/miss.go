@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/keypin/keypin/test/measure"
@@ -88,20 +86,10 @@ func (w *workspace) misses(ctx context.Context, secrets []string, want string) (
 
 // loads is how often the cache asked the database, by the node's own count.
 func (w *workspace) loads(ctx context.Context) (int, error) {
-	c, err := measure.Dial(ctx, w.DataAddress)
+	text, err := measure.Metrics(ctx, w.DataAddress)
 	if err != nil {
 		return 0, err
 	}
-	defer c.Close()
-	text, err := c.Do(measure.NewRequest(w.DataAddress, "", http.MethodGet, "/metrics", ""), http.StatusOK)
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(text)) {
-		if value, ok := strings.CutPrefix(strings.TrimSpace(line), "keypin_cache_loads_total "); ok {
-			n, err := strconv.ParseFloat(value, 64)
-			return int(n), err
-		}
-	}
-	return 0, errors.New("the node does not tell how often its cache asked the database")
+	n, err := measure.Figure(text, "keypin_cache_loads_total")
+	return int(n), err
 }

@@ -68,7 +68,7 @@ func (b *bench) move(ctx context.Context) (f findings, err error) {
 			fmt.Sprintf("second `keypin copy`, %s keys changed", measure.Grouped(3*changedEach)), seconds(m.second),
 			fmt.Sprintf("restart of the old service before it: %s; start of the new node after it: %s", measure.Milliseconds(m.restart), measure.Milliseconds(m.start)), "–",
 		},
-		{"in all, no change accepted for", seconds(readOnly), keys + " keys", judged("≤ 60 s", readOnly <= readOnlyAim)},
+		{"in all, no change accepted for", seconds(readOnly), keys + " keys", measure.Judged("≤ 60 s", readOnly <= readOnlyAim)},
 	}
 	return f, nil
 }

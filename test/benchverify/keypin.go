@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -85,18 +84,13 @@ func each(keys []string, request func(key string) measure.Request) []measure.Req
 
 // outcomes are how many verifications ended how, by code.
 func (s *service) outcomes(ctx context.Context) (map[string]int, error) {
-	c, err := measure.Dial(ctx, s.DataAddress)
-	if err != nil {
-		return nil, err
-	}
-	defer c.Close()
-	text, err := c.Do(measure.NewRequest(s.DataAddress, "", http.MethodGet, "/metrics", ""), http.StatusOK)
+	text, err := measure.Metrics(ctx, s.DataAddress)
 	if err != nil {
 		return nil, err
 	}
 	counted := map[string]int{}
-	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
-		rest, ok := strings.CutPrefix(lines.Text(), `keypin_verifications_total{code="`)
+	for line := range strings.Lines(text) {
+		rest, ok := strings.CutPrefix(strings.TrimSpace(line), `keypin_verifications_total{code="`)
 		code, rest, _ := strings.Cut(rest, `",door="`)
 		_, figure, whole := strings.Cut(rest, `"} `)
 		if !ok || !whole {

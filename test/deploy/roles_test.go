@@ -2,9 +2,7 @@ package deploy
 
 import (
 	"context"
-	"os"
 	"os/exec"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -15,15 +13,11 @@ import (
 // site: the server's superuser is called keypin already.
 func documented(t *testing.T) string {
 	t.Helper()
-	page, err := os.ReadFile("../../docs/operations.md")
+	roles, err := engines.DocumentedRoles("site")
 	if err != nil {
 		t.Fatal(err)
 	}
-	block := regexp.MustCompile("(?s)```sql\n(CREATE ROLE .*?)```").FindSubmatch(page)
-	if block == nil {
-		t.Fatal("the page has no SQL that makes roles")
-	}
-	return strings.ReplaceAll(string(block[1]), "keypin", "site")
+	return roles
 }
 
 // ask runs a statement as the role and gives what psql says, errors too.

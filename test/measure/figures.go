@@ -70,11 +70,17 @@ func (a Aim) Verdict(r float64) string {
 	switch {
 	case a.met == nil:
 		return "–"
-	case a.met(r):
-		return a.text + ": met"
 	default:
-		return a.text + ": **missed**"
+		return Judged(a.text, a.met(r))
 	}
+}
+
+// Judged is an aim and whether it is met.
+func Judged(aim string, met bool) string {
+	if met {
+		return aim + ": met"
+	}
+	return aim + ": **missed**"
 }
 
 // Throughput shows a rate with its latencies.

@@ -15,7 +15,7 @@ func WantPlace(t testing.TB, command string) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "page.md")
-	if err := os.WriteFile(file, page, 0o600); err != nil {
+	if err := os.WriteFile(file, page, 0o600); err != nil { //nolint:gosec // a folder of the test
 		t.Fatal(err)
 	}
 	if err := Rewrite(file, command, "new"); err != nil {

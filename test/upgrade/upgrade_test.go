@@ -1,9 +1,7 @@
 package upgrade
 
 import (
-	"encoding/json"
 	"fmt"
-	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -143,17 +141,8 @@ func says(t *testing.T, who string, err error, words ...string) {
 // serves looks at which version a node says that it is.
 func (w *world) serves(t *testing.T, d *door, program string) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.cluster.Nodes[d.node].URL()+"/health", nil)
+	health, err := d.manage.Health(t.Context())
 	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	var health struct{ Version string }
-	if err := json.NewDecoder(resp.Body).Decode(&health); err != nil {
 		t.Fatal(err)
 	}
 	if want := versionOf(t, program); health.Version != want {

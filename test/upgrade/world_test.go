@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -73,15 +72,11 @@ func oneRole(_ *testing.T, server *engines.Postgres) database {
 // called site, since the server's superuser is called keypin.
 func twoRoles(t *testing.T, server *engines.Postgres) database {
 	t.Helper()
-	page, err := os.ReadFile("../../docs/operations.md")
+	roles, err := engines.DocumentedRoles("site")
 	if err != nil {
 		t.Fatal(err)
 	}
-	block := regexp.MustCompile("(?s)```sql\n(CREATE ROLE .*?)```").FindSubmatch(page)
-	if block == nil {
-		t.Fatal("the page has no SQL that makes roles")
-	}
-	if err := server.SQL(t.Context(), "postgres", strings.ReplaceAll(string(block[1]), "keypin", "site")); err != nil {
+	if err := server.SQL(t.Context(), "postgres", roles); err != nil {
 		t.Fatal(err)
 	}
 	as := func(role string) string { return strings.Replace(server.URL("site"), "keypin@", role+"@", 1) }
