@@ -67,12 +67,10 @@ func AtMost(n float64) Aim {
 
 // Verdict says whether the ratio is what it should be.
 func (a Aim) Verdict(r float64) string {
-	switch {
-	case a.met == nil:
+	if a.met == nil {
 		return "–"
-	default:
-		return Judged(a.text, a.met(r))
 	}
+	return Judged(a.text, a.met(r))
 }
 
 // Judged is an aim and whether it is met.
