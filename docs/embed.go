@@ -4,8 +4,8 @@ package docs
 
 import "embed"
 
-// Pages are the Markdown files of this folder, site.yaml, and the skill that teaches agents
-// the command.
+// Pages are the Markdown files of this folder, site.yaml, the configurations that pages are
+// about, and the skill that teaches agents the command.
 //
-//go:embed *.md site.yaml skills/keypin/SKILL.md
+//go:embed *.md site.yaml examples skills/keypin/SKILL.md
 var Pages embed.FS

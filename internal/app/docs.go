@@ -43,7 +43,7 @@ const votesAtOnce = 100
 // may run meanwhile.
 func PageVotes(ctx context.Context, c *config.Config, told func(keypin.PageVote) error) (err error) {
 	var votes interface {
-		PageVotes(ctx context.Context, page keypin.Page) ([]keypin.PageVote, error)
+		PageVotes(ctx context.Context, before keypin.ID, limit int) ([]keypin.PageVote, error)
 		Close() error
 	}
 	if c.OnPostgres() {
@@ -55,8 +55,8 @@ func PageVotes(ctx context.Context, c *config.Config, told func(keypin.PageVote)
 		return fmt.Errorf("database: %w", err)
 	}
 	defer func() { err = errors.Join(err, votes.Close()) }()
-	for page := (keypin.Page{Limit: votesAtOnce}); ; page.Offset += votesAtOnce {
-		some, err := votes.PageVotes(ctx, page)
+	for before := (keypin.ID{}); ; {
+		some, err := votes.PageVotes(ctx, before, votesAtOnce)
 		if err != nil {
 			return err
 		}
@@ -64,6 +64,7 @@ func PageVotes(ctx context.Context, c *config.Config, told func(keypin.PageVote)
 			if err := told(vote); err != nil {
 				return err
 			}
+			before = vote.ID
 		}
 		if len(some) < votesAtOnce {
 			return nil

@@ -1,6 +1,7 @@
 package docsite
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 )
@@ -19,9 +20,26 @@ func (s *Site) markdownPage(p *page) string {
 func (s *Site) markdownBody(p *page) string {
 	if p.text != nil {
 		text := strings.TrimSpace(string(s.links.markdownOf(p.text))) + "\n"
-		return strings.ReplaceAll(text, "](/", "]("+s.prefix+"/")
+		return markBaseURL(strings.ReplaceAll(text, "](/", "]("+s.prefix+"/"))
 	}
-	return s.markdownOperation(p)
+	return markBaseURL(s.markdownOperation(p))
+}
+
+// markBaseURL makes place for the reader's base URL in blocks of code, which are copied. What
+// a sentence says, such as a setting's default, stays as it is.
+func markBaseURL(markdown string) string {
+	var b strings.Builder
+	code := false
+	for line := range strings.Lines(markdown) {
+		if strings.HasPrefix(strings.TrimSpace(line), "```") {
+			code = !code
+		}
+		if code {
+			line = strings.ReplaceAll(line, baseURL, baseMark)
+		}
+		b.WriteString(line)
+	}
+	return b.String()
 }
 
 // markdownOperation is a page of the reference in Markdown.
@@ -84,12 +102,12 @@ func markdownFields(b *strings.Builder, fields []field, indent string) {
 	}
 }
 
-// index is the llms.txt of some sections (https://llmstxt.org).
-func (s *Site) index(sections []*section) string {
+// index is the llms.txt of the whole site (https://llmstxt.org).
+func (s *Site) index() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Keypin\n\n> %s\n\nThe API is described in OpenAPI 3.1 at %s/openapi.json; everything below in one file is %s/llms-full.txt. A skill for agents teaches the command line: %s%s\n",
-		summary, baseMark, baseMark, baseMark, skillPath)
-	for _, section := range sections {
+	fmt.Fprintf(&b, "# Keypin\n\n> %s\n\nThe API is described in OpenAPI 3.1 at %s/openapi.json; everything below in one file is %s/llms-full.txt. Every section, and every page, has an index of its own: append /llms.txt to its path, such as %s%s/llms.txt. A skill for agents teaches the command line: %s%s\n",
+		summary, baseMark, baseMark, baseMark, s.folders[0].path, baseMark, skillPath)
+	for _, section := range s.sections {
 		fmt.Fprintf(&b, "\n## %s\n\n", section.Title)
 		for _, p := range section.all() {
 			b.WriteString(s.entry(p))
@@ -123,6 +141,28 @@ func (s *Site) pageIndex(p *page) string {
 	}
 	fmt.Fprintf(&b, "\nThe index of everything is %s/llms.txt.\n", baseMark)
 	return b.String()
+}
+
+// folderIndex is the llms.txt of a section, or of a group in one.
+func (s *Site) folderIndex(f folder) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# Keypin: %s\n\n> %s\n\n", f.title, summary)
+	for _, p := range f.pages {
+		b.WriteString(s.entry(p))
+	}
+	fmt.Fprintf(&b, "\nAll of it in one file is %s%s/llms-full.txt, the index of everything %s/llms.txt.\n", baseMark, f.path, baseMark)
+	return b.String()
+}
+
+// sitemap names every page.
+func (s *Site) sitemap() []byte {
+	var b bytes.Buffer
+	b.WriteString(`<?xml version="1.0" encoding="UTF-8"?>` + "\n" + `<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">` + "\n")
+	for _, p := range s.pages {
+		b.WriteString("<url><loc>" + baseMark + p.Path + "</loc></url>\n")
+	}
+	b.WriteString("</urlset>\n")
+	return b.Bytes()
 }
 
 // full is the llms-full.txt of some pages: each as its own Markdown.

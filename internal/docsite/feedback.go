@@ -4,10 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"mime"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"strings"
 	"unicode"
@@ -110,7 +110,13 @@ func (s *Site) addVote(ctx context.Context, on *page, answer, comment string) (*
 		return nil, err
 	}
 	vote := &keypin.PageVote{ID: id, At: keypin.Timestamp(now), Page: on.Path, Helpful: answer == "yes", Comment: comment}
-	if err := s.options.Votes.Tx(ctx, func(tx keypin.Tx) error { return tx.InsertPageVote(ctx, vote) }); err != nil {
+	err = s.options.Votes.Tx(ctx, func(tx keypin.Tx) error {
+		if err := tx.InsertPageVote(ctx, vote); err != nil {
+			return err
+		}
+		return tx.DropPageVotes(ctx, keypin.MaxPageVotes)
+	})
+	if err != nil {
 		return nil, err
 	}
 	thanks := &thanksView{Page: on}
@@ -143,7 +149,7 @@ func parseComment(given string) (string, error) {
 	case !utf8.ValidString(comment), strings.ContainsFunc(comment, strange):
 		return "", keypin.E(keypin.CodeValidation, "comment must be text, without control characters.")
 	case utf8.RuneCountInString(comment) > keypin.MaxVoteComment:
-		return "", keypin.E(keypin.CodeValidation, "comment must be at most 1000 characters.")
+		return "", keypin.E(keypin.CodeValidation, fmt.Sprintf("comment must be at most %d characters.", keypin.MaxVoteComment))
 	case token.Contains(comment):
 		return "", keypin.E(keypin.CodeValidation, "comment must not contain an API key.")
 	}
@@ -158,20 +164,26 @@ func (s *Site) admit(r *http.Request) error {
 			address = network.Addr()
 		}
 	}
-	for _, counted := range []struct {
-		of    keypin.ID
-		limit int
-	}{{keypin.ID(address.As16()), votesOfOne}, {keypin.ID(netip.IPv6Unspecified().As16()), votesOfAll}} {
-		state, ok, err := s.options.Limiter.Admit(r.Context(), keypin.Admission{Chain: counted.of, Limit: counted.limit, Cost: 1}, s.options.Clock())
+	// All together are looked at first: who has many addresses must not fill the limiter's
+	// memory with them. They are counted last: what one address is refused counts for nobody.
+	for _, counted := range []keypin.Admission{
+		{Chain: everybody, Limit: votesOfAll},
+		{Chain: keypin.ID(address.As16()), Limit: votesOfOne, Cost: 1},
+		{Chain: everybody, Limit: votesOfAll, Cost: 1},
+	} {
+		state, ok, err := s.options.Limiter.Admit(r.Context(), counted, s.options.Clock())
 		if err != nil {
 			return err
 		}
-		if !ok {
-			return &keypin.Error{Code: keypin.CodeRateLimited, Message: "There were many votes just now. Please try again later.", RetryAfter: state.RetryAfter}
+		if !ok || counted.Cost == 0 && state.Remaining == 0 {
+			return &keypin.Error{Code: keypin.CodeRateLimited, Message: "There were many votes just now. Please try again later.", RetryAfter: state.ResetAt.Sub(s.options.Clock())}
 		}
 	}
 	return nil
 }
+
+// everybody is what all votes are counted by: ::1, which is no network's address.
+var everybody = keypin.ID{15: 1}
 
 func wantsJSON(r *http.Request) bool { return strings.Contains(r.Header.Get("Accept"), jsonType) }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/keypin/keypin/internal/keypin"
 )
@@ -35,6 +36,11 @@ func (b *box) Tx(_ context.Context, change func(keypin.Tx) error) error {
 type boxTx struct {
 	keypin.Tx
 	box *box
+}
+
+func (t boxTx) DropPageVotes(_ context.Context, keep int) error {
+	t.box.votes = t.box.votes[max(len(t.box.votes)-keep, 0):]
+	return nil
 }
 
 func (t boxTx) InsertPageVote(_ context.Context, v *keypin.PageVote) error {
@@ -192,6 +198,47 @@ func TestVotesAreBoundedByAddressAndAllTogether(t *testing.T) {
 	if kept() != votesOfAll {
 		t.Errorf("%d votes were kept, want %d", kept(), votesOfAll)
 	}
+}
+
+// What one address is refused counts against nobody else, whatever address it is.
+func TestOneWhoVotesWithoutEndTakesNothingFromTheOthers(t *testing.T) {
+	t.Parallel()
+	for _, address := range []string{"192.0.2.1", "::1", "::", "0.0.0.1", "::ffff:192.0.2.1"} {
+		d := newDesk(t)
+		d.from = address
+		for range 2 * votesOfAll {
+			d.vote("page=/docs/edge&answer=yes")
+		}
+		d.from = "198.51.100.7"
+		if w := d.vote("page=/docs/edge&answer=yes"); w.Code != http.StatusOK || len(d.box.votes) != votesOfOne+1 {
+			t.Errorf("after %s: %d, %d votes are kept", address, w.Code, len(d.box.votes))
+		}
+	}
+}
+
+func TestWhoHasManyAddressesFillsNoMemoryWithThem(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	asked := &asked{Limiter: d.options.Limiter, of: map[keypin.ID]bool{}}
+	d.options.Limiter = asked
+	for i := range 2 * votesOfAll {
+		d.from = fmt.Sprintf("2001:db8:%x::1", i+1)
+		d.vote("page=/docs/edge&answer=yes")
+	}
+	if len(asked.of) != votesOfAll+1 {
+		t.Errorf("%d were counted, want %d addresses and all together", len(asked.of), votesOfAll)
+	}
+}
+
+// asked remembers whom a limiter was asked about.
+type asked struct {
+	keypin.Limiter
+	of map[keypin.ID]bool
+}
+
+func (a *asked) Admit(ctx context.Context, ask keypin.Admission, now time.Time) (keypin.RateLimit, bool, error) {
+	a.of[ask.Chain] = true
+	return a.Limiter.Admit(ctx, ask, now)
 }
 
 func TestAVoteThatCannotBeKeptIsSaidToBeLost(t *testing.T) {

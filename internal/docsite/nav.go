@@ -155,3 +155,27 @@ func finishPages(sections []*section) error {
 	}
 	return nil
 }
+
+// folder is a path that is no page itself, with pages that belong together.
+type folder struct {
+	path, title string
+	pages       []*page
+}
+
+// foldersOf gives every section, and every group in one, a folder, so that programs can ask
+// for its index. Where a page has that path, it is the page that is asked for.
+func foldersOf(sections []*section, byPath map[string]*page) (folders []folder) {
+	add := func(f folder) {
+		if byPath[f.path] == nil && len(f.pages) > 0 {
+			folders = append(folders, f)
+		}
+	}
+	for _, s := range sections {
+		at := root + "/" + headingID(s.Title)
+		add(folder{at, s.Title, s.all()})
+		for _, g := range s.Groups {
+			add(folder{at + "/" + g.Title, s.Title + ": " + g.Title, g.Pages})
+		}
+	}
+	return folders
+}

@@ -1,7 +1,6 @@
 package docsite
 
 import (
-	"bytes"
 	"embed"
 	"fmt"
 	"html/template"
@@ -11,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"path"
 	"strings"
 
 	"github.com/keypin/keypin/internal/keypin"
@@ -21,6 +21,8 @@ const (
 	repository = "https://github.com/keypin/keypin"
 	errorsPath = root + "/errors"
 	skillPath  = root + "/skills/keypin/SKILL.md"
+
+	examplesPath = root + "/examples/"
 
 	// baseMark stands in what is rendered where the reader's base URL will be.
 	baseMark = "KEYPINBASEURL"
@@ -63,15 +65,17 @@ type Site struct {
 	sections   []*section
 	pages      []*page // in the order of the sidebar
 	byPath     map[string]*page
+	folders    []folder
 	document   *document
 	links      links
 	errorCodes map[string]string // an error's code, and what the page about errors says first of it
 	templates  *template.Template
 	assets     assets
 	resources  map[string]*resource
-	redirects  map[string]string
-	skill      []byte // what teaches agents the command
-	packs      packs
+	redirects  map[string]redirect
+	skill      string            // what teaches agents the command
+	examples   map[string]string // the files that pages are about, by their names
+	editions   editions
 	sameOrigin *http.CrossOriginProtection
 	prefix     string // what a proxy puts before every path, such as /keys; "" = nothing
 }
@@ -93,7 +97,7 @@ func New(o Options) (*Site, error) {
 	if s.document, err = parseDocument(o.OpenAPI); err != nil {
 		return nil, err
 	}
-	if s.skill, err = fs.ReadFile(o.Docs, "skills/keypin/SKILL.md"); err != nil {
+	if err := s.readFiles(); err != nil {
 		return nil, err
 	}
 	if s.sections, err = readSidebar(o.Docs, o.Changelog, s.document.reference()); err != nil {
@@ -109,6 +113,7 @@ func New(o Options) (*Site, error) {
 			}
 		}
 	}
+	s.folders = foldersOf(s.sections, s.byPath)
 	s.readErrorCodes()
 	search, err := makeSearchIndex(s.pages, s.prefix)
 	if err != nil {
@@ -123,6 +128,28 @@ func New(o Options) (*Site, error) {
 	s.addResources()
 	s.addRedirects()
 	return s, nil
+}
+
+// readFiles reads what is served as it is, beside the pages.
+func (s *Site) readFiles() error {
+	skill, err := fs.ReadFile(s.options.Docs, "skills/keypin/SKILL.md")
+	if err != nil {
+		return err
+	}
+	s.skill = markBaseURL(string(skill))
+	s.examples = map[string]string{}
+	names, err := fs.Glob(s.options.Docs, "examples/*")
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		content, err := fs.ReadFile(s.options.Docs, name)
+		if err != nil {
+			return err
+		}
+		s.examples[path.Base(name)] = string(content)
+	}
+	return nil
 }
 
 // readErrorCodes takes from the page about errors what each code means: its headings are
@@ -148,89 +175,69 @@ func (s *Site) readErrorCodes() {
 func (s *Site) addResources() {
 	s.resources = map[string]*resource{}
 	for _, p := range s.pages {
-		html := &resource{contentType: typeHTML, revalidate: true, markup: true, make: func() ([]byte, error) { return s.htmlPage(p) }}
-		markdown := &resource{contentType: typeMarkdown, revalidate: true, make: func() ([]byte, error) { return []byte(s.markdownPage(p)), nil }}
-		html.markdown = markdown
-		s.resources[p.Path], s.resources[p.Path+".md"] = html, markdown
-		s.addText(p.Path+"/llms.txt", func() string { return s.pageIndex(p) })
-		s.addText(p.Path+"/llms-full.txt", func() string { return s.full([]*page{p}) })
-	}
-	for folder, pages := range s.folders() {
-		s.addText(folder+"/llms.txt", func() string { return s.folderIndex(folder, pages) })
-		s.addText(folder+"/llms-full.txt", func() string { return s.full(pages) })
+		page := newMarkup(typeHTML, func() ([]byte, error) { return s.htmlPage(p) })
+		page.markdown = newResource(typeMarkdown, func() ([]byte, error) { return []byte(s.markdownPage(p)), nil })
+		s.resources[p.Path], s.resources[p.Path+".md"] = page, page.markdown
+		s.addIndex(p.Path, func() string { return s.pageIndex(p) }, p)
 	}
 	first := s.resources[s.pages[0].Path]
 	s.resources[root], s.resources[root+".md"] = first, first.markdown
-	for _, at := range []string{"", root} {
-		s.addText(at+"/llms.txt", func() string { return s.index(s.sections) })
-		s.addText(at+"/llms-full.txt", func() string { return s.full(s.pages) })
+	for _, f := range s.folders {
+		s.addIndex(f.path, func() string { return s.folderIndex(f) }, f.pages...)
 	}
-	s.resources["/sitemap.xml"] = &resource{contentType: "application/xml; charset=utf-8", revalidate: true, markup: true, make: func() ([]byte, error) { return s.sitemap(), nil }}
-	s.addText("/robots.txt", func() string {
+	for _, at := range []string{"", root} {
+		s.addIndex(at, s.index, s.pages...)
+	}
+	s.resources["/sitemap.xml"] = newMarkup("application/xml; charset=utf-8", func() ([]byte, error) { return s.sitemap(), nil })
+	s.addText("/robots.txt", typeText, func() string {
 		return "User-agent: *\nDisallow: /api/\nAllow: /\n\nSitemap: " + baseMark + "/sitemap.xml\n"
 	})
-	s.resources[skillPath] = &resource{contentType: typeMarkdown, revalidate: true, make: func() ([]byte, error) { return s.skill, nil }}
-	for _, a := range s.assets.byName {
-		s.resources[a.path] = &resource{contentType: a.contentType, make: func() ([]byte, error) { return a.content, nil }}
+	s.addText(skillPath, typeMarkdown, func() string { return s.skill })
+	for name, content := range s.examples {
+		s.addText(examplesPath+name, typeText, func() string { return content })
 	}
-	s.resources["/favicon.ico"] = &resource{contentType: "image/svg+xml", revalidate: true, make: func() ([]byte, error) { return s.assets.byName["icon.svg"].content, nil }}
+	for _, a := range s.assets.byName {
+		s.resources[a.path] = newFixed(a.contentType, a.content)
+	}
+	icon := s.assets.byName["icon.svg"]
+	s.resources["/favicon.ico"] = newResource(icon.contentType, func() ([]byte, error) { return icon.content, nil })
 }
 
-func (s *Site) addText(path string, make func() string) {
-	s.resources[path] = &resource{contentType: "text/plain; charset=utf-8", revalidate: true, make: func() ([]byte, error) { return []byte(make()), nil }}
+func (s *Site) addText(path, contentType string, make func() string) {
+	s.resources[path] = newResource(contentType, func() ([]byte, error) { return []byte(make()), nil })
 }
 
-// folders are the paths that have pages below them, and are none themselves: those of the
-// API reference.
-func (s *Site) folders() map[string][]*page {
-	folders := map[string][]*page{}
-	for _, p := range s.pages {
-		for at := p.Path; ; {
-			at = at[:strings.LastIndexByte(at, '/')]
-			if at == root {
-				break
-			}
-			if s.byPath[at] == nil {
-				folders[at] = append(folders[at], p)
-			}
+// addIndex adds what programs find their way with at a path: an index, and all pages in one.
+func (s *Site) addIndex(at string, index func() string, pages ...*page) {
+	s.addText(at+"/llms.txt", typeText, index)
+	s.addText(at+"/llms-full.txt", typeText, func() string { return s.full(pages) })
+}
+
+// redirect is where a page is that is asked for elsewhere.
+type redirect struct {
+	to        string
+	permanent bool // what a folder or the whole site shows first may change
+}
+
+// addRedirects sends who follows a link to OnePin's documentation, who leaves /docs out and
+// who asks for a folder to the page that they mean.
+func (s *Site) addRedirects() {
+	s.redirects = map[string]redirect{"/": {to: root}, root + "/index": {to: root}}
+	moved := func(from, to string) {
+		if s.byPath[to] != nil && s.resources[from] == nil {
+			s.redirects[from], s.redirects[from+".md"] = redirect{to, true}, redirect{to + ".md", true}
 		}
 	}
-	return folders
-}
-
-// folderIndex is the index of what is below a path.
-func (s *Site) folderIndex(folder string, pages []*page) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "# Keypin: %s\n\n> %s\n\n", strings.TrimPrefix(folder, root+"/"), summary)
-	for _, p := range pages {
-		b.WriteString(s.entry(p))
-	}
-	fmt.Fprintf(&b, "\nThe index of everything is %s/llms.txt.\n", baseMark)
-	return b.String()
-}
-
-func (s *Site) sitemap() []byte {
-	var b bytes.Buffer
-	b.WriteString(`<?xml version="1.0" encoding="UTF-8"?>` + "\n" + `<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">` + "\n")
-	for _, p := range s.pages {
-		b.WriteString("<url><loc>" + baseMark + p.Path + "</loc></url>\n")
-	}
-	b.WriteString("</urlset>\n")
-	return b.Bytes()
-}
-
-// addRedirects sends who follows a link to OnePin's documentation, or leaves /docs out, to
-// the page that it meant.
-func (s *Site) addRedirects() {
-	s.redirects = map[string]string{"/": root, root + "/index": root}
-	add := func(from, to string) {
-		if s.byPath[to] != nil && s.resources[from] == nil {
-			s.redirects[from], s.redirects[from+".md"] = to, to+".md"
+	for _, f := range s.folders {
+		first := f.pages[0]
+		s.redirects[f.path] = redirect{to: first.Path}
+		if first.Operation != nil {
+			s.redirects[strings.TrimPrefix(f.path, root)] = redirect{to: first.Path}
 		}
 	}
 	for _, p := range s.pages {
 		if p.Operation != nil {
-			add(strings.TrimPrefix(p.Path, root), p.Path)
+			moved(strings.TrimPrefix(p.Path, root), p.Path)
 		}
 	}
 	for _, at := range []string{"", root} {
@@ -239,24 +246,7 @@ func (s *Site) addRedirects() {
 			"/python-sdk/install": "/python-install", "/python-sdk/usage": "/python-usage", "/python-sdk/errors": "/python-errors",
 			"/cli/overview": "/cli", "/api-reference/errors": "/errors",
 		} {
-			add(at+from, root+to)
+			moved(at+from, root+to)
 		}
-	}
-	for _, p := range s.pages {
-		for _, folder := range []string{root + "/api-reference"} {
-			if p.Operation != nil {
-				s.redirectOnce(folder, p.Path)
-				s.redirectOnce(folder+"/"+p.Group, p.Path)
-				s.redirectOnce(strings.TrimPrefix(folder, root), p.Path)
-				s.redirectOnce(strings.TrimPrefix(folder, root)+"/"+p.Group, p.Path)
-			}
-		}
-	}
-}
-
-// redirectOnce keeps the first page of a folder as what is meant by the folder.
-func (s *Site) redirectOnce(from, to string) {
-	if s.redirects[from] == "" {
-		s.redirects[from] = to
 	}
 }

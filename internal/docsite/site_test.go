@@ -104,7 +104,7 @@ func TestEverythingThatCanBeAskedForIsThere(t *testing.T) {
 		}
 	}
 	for from, to := range s.redirects {
-		if answer := get(t, s, from); answer.Header.Get("Location") != to || answer.StatusCode/100 != 3 || s.resources[to] == nil {
+		if answer := get(t, s, from); answer.Header.Get("Location") != to.to || answer.StatusCode/100 != 3 || s.resources[to.to] == nil {
 			t.Errorf("%s: %d to %s", from, answer.StatusCode, answer.Header.Get("Location"))
 		}
 	}
@@ -169,13 +169,66 @@ func TestAPageIsMarkdownForWhoAsksForIt(t *testing.T) {
 	}
 }
 
+func TestOnlyWhatIsCopiedNamesTheReadersServer(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	for _, path := range []string{"/docs/cli", "/docs/cli.md", "/docs/llms-full.txt"} {
+		if page := bodyOf(t, get(t, s, path)); !regexp.MustCompile(`default(?:<[^>]*>|[\s|`+"`"+`])+http://127\.0\.0\.1:8080`).MatchString(page) {
+			t.Errorf("%s does not say what the default is", path)
+		}
+	}
+	for _, path := range []string{"/docs/scopes", "/docs/scopes.md", "/docs/cli", "/docs/cli.md"} {
+		if page := bodyOf(t, get(t, s, path)); !strings.Contains(page, "http://docs.example") {
+			t.Errorf("%s does not name the reader's server", path)
+		}
+	}
+}
+
+func TestEverySectionHasItsIndexes(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	for folder, want := range map[string]string{
+		"/docs/get-started": "/docs/quickstart", "/docs/guides": "/docs/rotating", "/docs/python-sdk": "/docs/python-usage", "/docs/operate": "/docs/edge",
+		"/docs/api-reference": updatePath, "/docs/api-reference/api-keys": updatePath,
+	} {
+		index, full := bodyOf(t, get(t, s, folder+"/llms.txt")), bodyOf(t, get(t, s, folder+"/llms-full.txt"))
+		if !strings.Contains(index, "(http://docs.example"+want+".md)") || strings.Contains(index, "/docs/changelog.md") {
+			t.Errorf("%s/llms.txt: %s", folder, index)
+		}
+		if !strings.Contains(full, "The page http://docs.example"+want+"\n") || strings.Contains(full, "/docs/changelog\n") {
+			t.Errorf("%s/llms-full.txt lacks %s", folder, want)
+		}
+		if answer := get(t, s, folder); answer.StatusCode != http.StatusFound {
+			t.Errorf("%s: %d", folder, answer.StatusCode)
+		}
+	}
+}
+
+func TestConfigurationsThatPagesAreAboutAreServed(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	page := bodyOf(t, get(t, s, "/docs/proxies"))
+	for _, name := range []string{"nginx.conf", "Caddyfile", "traefik.yml", "envoy.yaml"} {
+		want, err := os.ReadFile("../../docs/examples/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := bodyOf(t, get(t, s, examplesPath+name)); got != string(want) {
+			t.Errorf("%s is another one", name)
+		}
+		if !strings.Contains(page, `href="`+examplesPath+name+`"`) {
+			t.Errorf("the page does not link to %s", name)
+		}
+	}
+}
+
 func TestEachReaderSeesTheURLThatTheyUse(t *testing.T) {
 	t.Parallel()
-	s, err := New(options(t)) // one whose packs nobody else makes
+	s, err := New(options(t)) // one that nobody else asks
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range 3 * mostBases { // more than are kept
+	for i := range mostEditions {
 		host := fmt.Sprintf("h%d.example", i)
 		r := httptest.NewRequest(http.MethodGet, "http://"+host+updatePath, nil)
 		r.Header.Set("Accept-Encoding", "gzip")
@@ -194,13 +247,44 @@ func TestEachReaderSeesTheURLThatTheyUse(t *testing.T) {
 				t.Errorf("%s: the page holds %s", host, other)
 			}
 		}
-		if n := len(s.packs.bases); n > mostBases {
-			t.Fatalf("packs are kept for %d bases", n)
-		}
 	}
-	for key := range s.packs.all {
-		if len(key.base) > 0 && key.base < "http://h1" {
-			t.Errorf("the pack for %s was not forgotten", key.base)
+}
+
+// Who makes up hosts gets what is right, but nothing is compressed or kept for them while
+// others use the site.
+func TestMadeUpHostsDriveNobodyOut(t *testing.T) {
+	t.Parallel()
+	o := options(t)
+	now := o.Clock()
+	o.Clock = func() time.Time { return now }
+	s, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	zippedFor := func(host string) bool {
+		r := httptest.NewRequest(http.MethodGet, "http://"+host+updatePath, nil)
+		r.Header.Set("Accept-Encoding", "gzip")
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, r)
+		zipped := w.Header().Get("Content-Encoding") == "gzip"
+		if !zipped && !bytes.Contains(w.Body.Bytes(), []byte("http://"+host+"/api/v1/api-keys/")) {
+			t.Errorf("%s is not on its page", host)
+		}
+		return zipped
+	}
+	before := false
+	for i := range 5 * mostEditions {
+		now = now.Add(editionEvery / 2)
+		if !zippedFor("used.example") {
+			t.Fatal("the reader who is there was driven out")
+		}
+		made := zippedFor(fmt.Sprintf("h%d.example", i))
+		if i >= mostEditions && made && before {
+			t.Errorf("host %d was compressed for, as the one before it was", i)
+		}
+		before = made
+		if n := len(*s.editions.all.Load()); n > mostEditions {
+			t.Fatalf("%d editions are kept", n)
 		}
 	}
 }

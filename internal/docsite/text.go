@@ -1,8 +1,6 @@
 package docsite
 
 import (
-	"bytes"
-	"path"
 	"strconv"
 	"strings"
 	"unicode"
@@ -147,77 +145,4 @@ func headingID(title string) string {
 		}
 		return -1
 	}, strings.TrimSpace(title))
-}
-
-// links turns what pages link to into where it is on the site.
-type links struct {
-	pages map[string]*page // by the file's path in the repository
-}
-
-// resolve gives where a link of a page in docs/ leads.
-func (l links) resolve(destination string) string {
-	target, fragment, _ := strings.Cut(destination, "#")
-	if fragment != "" {
-		fragment = "#" + fragment
-	}
-	if target == "" || strings.Contains(target, ":") || strings.HasPrefix(target, "/") {
-		return destination
-	}
-	file := path.Join("docs", target)
-	if p, ok := l.pages[file]; ok {
-		return p.Path + fragment
-	}
-	return repository + "/blob/main/" + file + fragment
-}
-
-// pageFile is where a page's text lies in the repository.
-func pageFile(file string) string {
-	if isChangelog(file) {
-		return "CHANGELOG.md"
-	}
-	return path.Join("docs", file)
-}
-
-// markdownOf is the page's source with links that work from where the site serves it.
-// What stands in code stays as it is.
-func (l links) markdownOf(t *text) []byte {
-	type edit struct {
-		start, end int
-		with       string
-	}
-	var edits []edit
-	at := 0
-	// The parser forgets where a destination stood; it is looked for behind the link before.
-	_ = ast.Walk(t.root, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
-		link, ok := n.(*ast.Link)
-		if !ok || entering {
-			return ast.WalkContinue, nil
-		}
-		destination := string(link.Destination)
-		mark := "](" + destination
-		if i := bytes.Index(t.source[at:], []byte(mark)); i >= 0 {
-			start := at + i + 2
-			at = start + len(destination)
-			to := l.resolve(destination)
-			if before, fragment, _ := strings.Cut(to, "#"); strings.HasPrefix(to, root+"/") {
-				to = before + ".md"
-				if fragment != "" {
-					to += "#" + fragment
-				}
-			}
-			if to != destination {
-				edits = append(edits, edit{start, at, to})
-			}
-		}
-		return ast.WalkContinue, nil
-	})
-	var b bytes.Buffer
-	from := 0
-	for _, e := range edits {
-		b.Write(t.source[from:e.start])
-		b.WriteString(e.with)
-		from = e.end
-	}
-	b.Write(t.source[from:])
-	return b.Bytes()
 }

@@ -96,9 +96,10 @@ type Reader interface {
 	// AuditEntries lists a page of the workspace's audit rows, newest first.
 	AuditEntries(ctx context.Context, workspace ID, page Page) ([]AuditEntry, error)
 
-	// PageVotes lists what readers thought of pages of the documentation, newest first.
+	// PageVotes lists what readers thought of pages of the documentation, newest first, at
+	// most limit of them: those made before the vote before, or the newest if that is zero.
 	// They are of no workspace, and only the operator is told of them.
-	PageVotes(ctx context.Context, page Page) ([]PageVote, error)
+	PageVotes(ctx context.Context, before ID, limit int) ([]PageVote, error)
 }
 
 // Tx reads and changes inside one transaction. Its reads see its own changes and,
@@ -152,6 +153,8 @@ type Tx interface {
 	InsertPageVote(ctx context.Context, vote *PageVote) error
 	// CommentPageVote adds a comment to a vote on a page that has none yet. CodeNotFound.
 	CommentPageVote(ctx context.Context, id ID, page, comment string) error
+	// DropPageVotes removes all votes but the newest keep.
+	DropPageVotes(ctx context.Context, keep int) error
 
 	// IdempotentAnswer finds the stored answer of an Idempotency-Key whose ExpiresAt
 	// is after now. CodeNotFound.
@@ -241,8 +244,12 @@ type PageVote struct {
 	Comment string // at most MaxVoteComment characters; "" = none
 }
 
-// MaxVoteComment is how many characters a comment on a page has at most.
-const MaxVoteComment = 1000
+const (
+	// MaxVoteComment is how many characters a comment on a page has at most.
+	MaxVoteComment = 1000
+	// MaxPageVotes is how many votes are kept: the newest.
+	MaxPageVotes = 20_000
+)
 
 // IdempotentAnswer is the sealed answer of a request that carried an
 // Idempotency-Key. Only the key's hash is stored, and only the key opens Sealed.

@@ -162,8 +162,8 @@ func (d *deployment) same(t *testing.T, other keypin.Store) {
 			}
 		}
 	}
-	votes, err1 := d.store.PageVotes(t.Context(), keypin.Page{Limit: 100})
-	got, err2 := other.PageVotes(t.Context(), keypin.Page{Limit: 100})
+	votes, err1 := d.store.PageVotes(t.Context(), keypin.ID{}, 100)
+	got, err2 := other.PageVotes(t.Context(), keypin.ID{}, 100)
 	if diff := cmp.Diff(votes, got); diff != "" || len(votes) != len(d.workspaces) || err1 != nil || err2 != nil {
 		t.Errorf("votes: %v %v %s", err1, err2, diff)
 	}

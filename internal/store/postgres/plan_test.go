@@ -167,7 +167,7 @@ func queriesOf(ctx context.Context, r *reader, e *explainer, id keypin.ID) map[s
 		"InviteByToken":     func() error { _, err := r.InviteByToken(ctx, [32]byte{}); return err },
 		"PendingInvites":    func() error { _, _, err := r.PendingInvites(ctx, id, seedTime, page); return err },
 		"AuditEntries":      func() error { _, err := r.AuditEntries(ctx, id, page); return err },
-		"PageVotes":         func() error { _, err := r.PageVotes(ctx, page); return err },
+		"PageVotes":         func() error { _, err := r.PageVotes(ctx, keypin.ID{}, 10); return err },
 		"CommentPageVote": func() error {
 			_, err := queries.CommentPageVote(ctx, db.CommentPageVoteParams{ID: column.ID(id), Page: "p", Comment: "c"})
 			return err

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"time"
 
@@ -14,9 +15,15 @@ func pageVoteOf(row db.PageVote) keypin.PageVote {
 }
 
 // PageVotes lists the votes, newest first.
-func (r *reader) PageVotes(ctx context.Context, page keypin.Page) ([]keypin.PageVote, error) {
-	return many(ctx, r, (*db.Queries).PageVotes, db.PageVotesParams{Skip: int64(page.Offset), Rows: int64(page.Limit)}, pageVoteOf)
+func (r *reader) PageVotes(ctx context.Context, before keypin.ID, limit int) ([]keypin.PageVote, error) {
+	if before == (keypin.ID{}) {
+		before = lastID
+	}
+	return many(ctx, r, (*db.Queries).PageVotes, db.PageVotesParams{Before: column.ID(before), Rows: int64(limit)}, pageVoteOf)
 }
+
+// lastID comes after all others.
+var lastID = keypin.ID(bytes.Repeat([]byte{0xff}, len(keypin.ID{})))
 
 // InsertPageVote adds a vote.
 func (t *tx) InsertPageVote(ctx context.Context, vote *keypin.PageVote) error {
@@ -28,4 +35,9 @@ func (t *tx) InsertPageVote(ctx context.Context, vote *keypin.PageVote) error {
 // CommentPageVote adds a comment to a vote that has none.
 func (t *tx) CommentPageVote(ctx context.Context, id keypin.ID, page, comment string) error {
 	return update(ctx, t, (*db.Queries).CommentPageVote, db.CommentPageVoteParams{ID: column.ID(id), Page: page, Comment: comment})
+}
+
+// DropPageVotes removes all but the newest votes.
+func (t *tx) DropPageVotes(ctx context.Context, keep int) error {
+	return t.run(ctx, func(ctx context.Context, queries *db.Queries) error { return queries.DropPageVotes(ctx, int64(keep)) })
 }

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
 	"time"
 
@@ -14,9 +15,15 @@ func pageVoteOf(row db.PageVote) keypin.PageVote {
 }
 
 // PageVotes lists the votes, newest first.
-func (r *reader) PageVotes(ctx context.Context, page keypin.Page) ([]keypin.PageVote, error) {
-	return many(ctx, r, r.queries.PageVotes, db.PageVotesParams{Skip: int64(page.Offset), Rows: int64(page.Limit)}, pageVoteOf)
+func (r *reader) PageVotes(ctx context.Context, before keypin.ID, limit int) ([]keypin.PageVote, error) {
+	if before == (keypin.ID{}) {
+		before = lastID
+	}
+	return many(ctx, r, r.queries.PageVotes, db.PageVotesParams{Before: column.ID(before), Rows: int64(limit)}, pageVoteOf)
 }
+
+// lastID comes after all others.
+var lastID = keypin.ID(bytes.Repeat([]byte{0xff}, len(keypin.ID{})))
 
 // InsertPageVote adds a vote.
 func (t *tx) InsertPageVote(ctx context.Context, vote *keypin.PageVote) error {
@@ -30,9 +37,14 @@ func (t *tx) CommentPageVote(ctx context.Context, id keypin.ID, page, comment st
 	return update(ctx, t, t.queries.CommentPageVote, db.CommentPageVoteParams{ID: column.ID(id), Page: page, Comment: comment})
 }
 
+// DropPageVotes removes all but the newest votes.
+func (t *tx) DropPageVotes(ctx context.Context, keep int) error {
+	return insert(ctx, t, t.queries.DropPageVotes, int64(keep))
+}
+
 // PageVotes lists the votes, newest first, of a database whose service may run.
-func (o *Original) PageVotes(ctx context.Context, page keypin.Page) ([]keypin.PageVote, error) {
+func (o *Original) PageVotes(ctx context.Context, before keypin.ID, limit int) ([]keypin.PageVote, error) {
 	pass := func(ctx context.Context) (context.Context, error) { return ctx, nil }
 	r := &reader{queries: db.New(o.pool), enter: pass, fail: translate}
-	return r.PageVotes(ctx, page)
+	return r.PageVotes(ctx, before, limit)
 }

@@ -233,7 +233,7 @@ func listCrossings() map[string]crossing {
 		},
 		// Votes are of no workspace; what they hold tells of none.
 		"PageVotes": func(t *testing.T, _ *world, r keypin.Reader, _, _ *tenant) {
-			wantCode(t, "", none(r.PageVotes(t.Context(), everything)))
+			wantCode(t, "", none(r.PageVotes(t.Context(), keypin.ID{}, 10)))
 		},
 	}
 }
@@ -280,6 +280,9 @@ func insertCrossings() map[string]crossing {
 		}),
 		"InsertPageVote": inTx(func(t *testing.T, w *world, tx keypin.Tx, _, _ *tenant) {
 			wantCode(t, "", tx.InsertPageVote(t.Context(), w.newVote("/docs/scopes", true)))
+		}),
+		"DropPageVotes": inTx(func(t *testing.T, _ *world, tx keypin.Tx, _, _ *tenant) {
+			wantCode(t, "", tx.DropPageVotes(t.Context(), 0))
 		}),
 		"InsertIdempotentAnswer": inTx(func(t *testing.T, w *world, tx keypin.Tx, mine, theirs *tenant) {
 			same := w.newAnswer(mine.user.ID)

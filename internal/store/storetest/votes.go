@@ -10,6 +10,7 @@ import (
 func pageVoteTests() []test {
 	return []test{
 		{"VotesComeBackAsTheyWereWrittenNewestFirst", votesComeBackAsTheyWereWrittenNewestFirst},
+		{"OnlyTheNewestVotesAreKept", onlyTheNewestVotesAreKept},
 		{"AVoteTakesOneComment", aVoteTakesOneComment},
 		{"AVoteThatIsThereIsNotReplaced", aVoteThatIsThereIsNotReplaced},
 	}
@@ -34,11 +35,31 @@ func votesComeBackAsTheyWereWrittenNewestFirst(t *testing.T, w *world) {
 		}
 		want = append([]keypin.PageVote{*w.vote(vote)}, want...)
 	}
-	for offset := range len(want) + 2 {
-		got, err := w.store.PageVotes(t.Context(), keypin.Page{Offset: offset, Limit: 2})
+	var before keypin.ID
+	for from := 0; from <= len(want); from += 2 {
+		got, err := w.store.PageVotes(t.Context(), before, 2)
 		wantCode(t, "", err)
-		wantEqual(t, want[min(offset, len(want)):min(offset+2, len(want))], got)
+		wantEqual(t, want[from:min(from+2, len(want))], got)
+		before = got[len(got)-1].ID
 	}
+}
+
+func onlyTheNewestVotesAreKept(t *testing.T, w *world) {
+	drop := func(keep int) []keypin.PageVote {
+		w.tx(func(tx keypin.Tx) error { return tx.DropPageVotes(t.Context(), keep) })
+		got, err := w.store.PageVotes(t.Context(), keypin.ID{}, 10)
+		wantCode(t, "", err)
+		return got
+	}
+	wantEqual(t, 0, len(drop(3)))
+	var all []keypin.PageVote
+	for range 5 {
+		all = append([]keypin.PageVote{*w.vote(w.newVote("/docs/errors", true))}, all...)
+	}
+	wantEqual(t, all, drop(6))
+	wantEqual(t, all, drop(5))
+	wantEqual(t, all[:3], drop(3))
+	wantEqual(t, all[:3], drop(3))
 }
 
 func aVoteTakesOneComment(t *testing.T, w *world) {
@@ -51,7 +72,7 @@ func aVoteTakesOneComment(t *testing.T, w *world) {
 	w.tx(comment(vote.ID, vote.Page, "which code?"))
 	w.refused(keypin.CodeNotFound, comment(vote.ID, vote.Page, "a second one"))
 	vote.Comment = "which code?"
-	got, err := w.store.PageVotes(t.Context(), everything)
+	got, err := w.store.PageVotes(t.Context(), keypin.ID{}, 10)
 	wantCode(t, "", err)
 	wantEqual(t, []keypin.PageVote{*other, *vote}, got)
 }

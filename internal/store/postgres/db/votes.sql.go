@@ -29,6 +29,15 @@ func (q *Queries) CommentPageVote(ctx context.Context, arg CommentPageVoteParams
 	return result.RowsAffected(), nil
 }
 
+const dropPageVotes = `-- name: DropPageVotes :exec
+DELETE FROM page_votes WHERE id <= (SELECT id FROM page_votes ORDER BY id DESC LIMIT 1 OFFSET $1::bigint)
+`
+
+func (q *Queries) DropPageVotes(ctx context.Context, kept int64) error {
+	_, err := q.db.Exec(ctx, dropPageVotes, kept)
+	return err
+}
+
 const insertPageVote = `-- name: InsertPageVote :execrows
 INSERT INTO page_votes (id, at, page, helpful, comment) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING
 `
@@ -56,16 +65,16 @@ func (q *Queries) InsertPageVote(ctx context.Context, arg InsertPageVoteParams) 
 }
 
 const pageVotes = `-- name: PageVotes :many
-SELECT id, at, page, helpful, comment FROM page_votes ORDER BY id DESC LIMIT $2::bigint OFFSET $1::bigint
+SELECT id, at, page, helpful, comment FROM page_votes WHERE id < $1 ORDER BY id DESC LIMIT $2::bigint
 `
 
 type PageVotesParams struct {
-	Skip int64
-	Rows int64
+	Before column.ID
+	Rows   int64
 }
 
 func (q *Queries) PageVotes(ctx context.Context, arg PageVotesParams) ([]PageVote, error) {
-	rows, err := q.db.Query(ctx, pageVotes, arg.Skip, arg.Rows)
+	rows, err := q.db.Query(ctx, pageVotes, arg.Before, arg.Rows)
 	if err != nil {
 		return nil, err
 	}

@@ -51,6 +51,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.deleteExpiredAnswersStmt, err = db.PrepareContext(ctx, deleteExpiredAnswers); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteExpiredAnswers: %w", err)
 	}
+	if q.dropPageVotesStmt, err = db.PrepareContext(ctx, dropPageVotes); err != nil {
+		return nil, fmt.Errorf("error preparing query DropPageVotes: %w", err)
+	}
 	if q.idempotentAnswerStmt, err = db.PrepareContext(ctx, idempotentAnswer); err != nil {
 		return nil, fmt.Errorf("error preparing query IdempotentAnswer: %w", err)
 	}
@@ -216,6 +219,11 @@ func (q *Queries) Close() error {
 	if q.deleteExpiredAnswersStmt != nil {
 		if cerr := q.deleteExpiredAnswersStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing deleteExpiredAnswersStmt: %w", cerr)
+		}
+	}
+	if q.dropPageVotesStmt != nil {
+		if cerr := q.dropPageVotesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing dropPageVotesStmt: %w", cerr)
 		}
 	}
 	if q.idempotentAnswerStmt != nil {
@@ -461,6 +469,7 @@ type Queries struct {
 	countSlugStmt              *sql.Stmt
 	countWorkspacesOfStmt      *sql.Stmt
 	deleteExpiredAnswersStmt   *sql.Stmt
+	dropPageVotesStmt          *sql.Stmt
 	idempotentAnswerStmt       *sql.Stmt
 	insertAuditStmt            *sql.Stmt
 	insertIdempotentAnswerStmt *sql.Stmt
@@ -515,6 +524,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		countSlugStmt:              q.countSlugStmt,
 		countWorkspacesOfStmt:      q.countWorkspacesOfStmt,
 		deleteExpiredAnswersStmt:   q.deleteExpiredAnswersStmt,
+		dropPageVotesStmt:          q.dropPageVotesStmt,
 		idempotentAnswerStmt:       q.idempotentAnswerStmt,
 		insertAuditStmt:            q.insertAuditStmt,
 		insertIdempotentAnswerStmt: q.insertIdempotentAnswerStmt,

@@ -29,6 +29,15 @@ func (q *Queries) CommentPageVote(ctx context.Context, arg CommentPageVoteParams
 	return result.RowsAffected()
 }
 
+const dropPageVotes = `-- name: DropPageVotes :exec
+DELETE FROM page_votes WHERE id <= (SELECT id FROM page_votes ORDER BY id DESC LIMIT 1 OFFSET ?1)
+`
+
+func (q *Queries) DropPageVotes(ctx context.Context, kept int64) error {
+	_, err := q.exec(ctx, q.dropPageVotesStmt, dropPageVotes, kept)
+	return err
+}
+
 const insertPageVote = `-- name: InsertPageVote :exec
 INSERT INTO page_votes (id, at, page, helpful, comment) VALUES (?1, ?2, ?3, ?4, ?5)
 `
@@ -53,16 +62,16 @@ func (q *Queries) InsertPageVote(ctx context.Context, arg InsertPageVoteParams) 
 }
 
 const pageVotes = `-- name: PageVotes :many
-SELECT id, at, page, helpful, comment FROM page_votes ORDER BY id DESC LIMIT ?2 OFFSET ?1
+SELECT id, at, page, helpful, comment FROM page_votes WHERE id < ?1 ORDER BY id DESC LIMIT ?2
 `
 
 type PageVotesParams struct {
-	Skip int64
-	Rows int64
+	Before column.ID
+	Rows   int64
 }
 
 func (q *Queries) PageVotes(ctx context.Context, arg PageVotesParams) ([]PageVote, error) {
-	rows, err := q.query(ctx, q.pageVotesStmt, pageVotes, arg.Skip, arg.Rows)
+	rows, err := q.query(ctx, q.pageVotesStmt, pageVotes, arg.Before, arg.Rows)
 	if err != nil {
 		return nil, err
 	}
