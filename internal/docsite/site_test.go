@@ -173,7 +173,7 @@ func TestOnlyWhatIsCopiedNamesTheReadersServer(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	for _, path := range []string{"/docs/cli", "/docs/cli.md", "/docs/llms-full.txt"} {
-		if page := bodyOf(t, get(t, s, path)); !regexp.MustCompile(`default(?:<[^>]*>|[\s|`+"`"+`])+http://127\.0\.0\.1:8080`).MatchString(page) {
+		if page := bodyOf(t, get(t, s, path)); !regexp.MustCompile(`default(?:<[^>]*>|[\s|` + "`" + `])+http://127\.0\.0\.1:8080`).MatchString(page) {
 			t.Errorf("%s does not say what the default is", path)
 		}
 	}

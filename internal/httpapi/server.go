@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"path"
@@ -127,15 +128,20 @@ func knownMethod(m string) string {
 	return "other"
 }
 
-// setHeaders sets what every answer carries. Answers are for their caller alone, so
-// none is stored by default.
+// headersOfAll are the same in every answer. Answers are for their caller alone, so none
+// is stored by default.
+var headersOfAll = http.Header{
+	"Cache-Control":           {"no-store"},
+	"X-Content-Type-Options":  {"nosniff"},
+	"X-Frame-Options":         {"DENY"},
+	"Content-Security-Policy": {"default-src 'none'; frame-ancestors 'none'"},
+	"Referrer-Policy":         {"no-referrer"},
+}
+
+// setHeaders sets what every answer carries.
 func (a *API) setHeaders(h http.Header, r *http.Request, id string) {
-	h.Set("X-Request-Id", id)
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Frame-Options", "DENY")
-	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-	h.Set("Referrer-Policy", "no-referrer")
+	h["X-Request-Id"] = []string{id}
+	maps.Copy(h, headersOfAll)
 	if r.TLS != nil {
 		h.Set("Strict-Transport-Security", "max-age=31536000")
 	}

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"regexp"
 	"strings"
-	"time"
 
 	"github.com/keypin/keypin/internal/token"
 )
@@ -32,11 +31,14 @@ func NewLogger(w io.Writer, format, level string) (*slog.Logger, error) {
 // forJSON keeps bytes out of base64, in which Redact would not know a secret, and
 // gives durations a unit that needs no explanation.
 func forJSON(_ []string, a slog.Attr) slog.Attr {
-	switch v := a.Value.Any().(type) {
-	case []byte:
-		a.Value = slog.StringValue(string(v))
-	case time.Duration:
-		a.Value = slog.Float64Value(v.Seconds())
+	switch a.Value.Kind() {
+	case slog.KindDuration:
+		a.Value = slog.Float64Value(a.Value.Duration().Seconds())
+	case slog.KindAny:
+		if bytes, ok := a.Value.Any().([]byte); ok {
+			a.Value = slog.StringValue(string(bytes))
+		}
+	default: // nothing is made of the others, which is what most attributes are
 	}
 	return a
 }
