@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -30,6 +31,9 @@ const (
 // each when they are sent, and the rest.
 const maxVote = 16 << 10
 
+// voteTimeout is how long a reader waits for the database at most.
+const voteTimeout = 10 * time.Second
+
 // Votes are where votes are kept; a keypin.Store is it.
 type Votes interface {
 	// Tx makes a change. CodeUnavailable.
@@ -49,7 +53,9 @@ func (s *Site) serveFeedback(w http.ResponseWriter, r *http.Request) {
 		s.serveProblem(w, r, http.StatusMethodNotAllowed)
 		return
 	}
-	thanks, err := s.takeFeedback(w, r)
+	ctx, cancel := context.WithTimeout(r.Context(), voteTimeout)
+	defer cancel()
+	thanks, err := s.takeFeedback(w, r.WithContext(ctx))
 	if err != nil {
 		s.refuseFeedback(w, r, err)
 		return

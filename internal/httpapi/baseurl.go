@@ -4,7 +4,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"regexp"
 	"strings"
 
 	"github.com/keypin/keypin/internal/clientaddr"
@@ -26,21 +25,16 @@ func (a *API) BaseURL(r *http.Request) string {
 	return scheme + "://" + hostOf(r)
 }
 
-var (
-	hostLabels = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*\.?$`)
-	hostPort   = regexp.MustCompile(`^:[0-9]{1,5}$`)
-)
-
 // hostOf is the Host that the client asked, as far as it is a name or an address.
 // Anything else, which might be a secret in the wrong place, is not sent back: the
 // address that the request came to stands in for it.
 func hostOf(r *http.Request) string {
 	name, port := r.Host, ""
-	if i := strings.LastIndexByte(name, ':'); i >= 0 && hostPort.MatchString(name[i:]) {
+	if i := strings.LastIndexByte(name, ':'); i >= 0 && isPort(name[i+1:]) {
 		name, port = name[:i], name[i:]
 	}
-	if hostLabels.MatchString(name) && len(name) <= 253 {
-		return name + port
+	if isHostName(name) {
+		return r.Host
 	}
 	if ip, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(name, "["), "]")); err == nil && ip.Is6() && ip.Zone() == "" {
 		return "[" + ip.String() + "]" + port
@@ -50,3 +44,24 @@ func hostOf(r *http.Request) string {
 	}
 	return "localhost"
 }
+
+const (
+	digits     = "0123456789"
+	hostLetter = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-." + digits
+)
+
+// isHostName reports whether name is labels of letters, digits and inner hyphens (RFC 1123,
+// section 2.1).
+func isHostName(name string) bool {
+	if len(name) > 253 || strings.Trim(name, hostLetter) != "" {
+		return false
+	}
+	for label := range strings.SplitSeq(strings.TrimSuffix(name, "."), ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+	}
+	return true
+}
+
+func isPort(s string) bool { return s != "" && len(s) <= 5 && strings.Trim(s, digits) == "" }

@@ -21,7 +21,7 @@ import (
 	"github.com/keypin/keypin/internal/telemetry"
 )
 
-// requestTimeout bounds the work for one request, such as a search through a million
+// requestTimeout bounds the work for one call, such as a search through a million
 // keys. It is shorter than the time that the server gives an answer, so that the 503
 // still arrives.
 const requestTimeout = 25 * time.Second
@@ -34,9 +34,7 @@ const unmatched = "unmatched"
 func (a *API) serve(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := &exchange{clock: a.Clock, start: a.Clock(), header: w.Header(), clientIP: clientaddr.Of(r, a.TrustedProxies), route: unmatched}
-		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), exchangeKey{}, x), requestTimeout)
-		defer cancel()
-		x.request = r.WithContext(ctx)
+		x.request = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
 		rec := &recorder{ResponseWriter: w}
 		defer a.finish(x, rec)
 		x.id = a.requestID(r)
@@ -61,6 +59,9 @@ func (a *API) dispatch(mux *http.ServeMux, w http.ResponseWriter, x *exchange) {
 			return
 		}
 	}
+	ctx, cancel := context.WithTimeout(x.ctx(), requestTimeout)
+	defer cancel()
+	x.request = x.request.WithContext(ctx)
 	// The mux would redirect an unclean path, and put what was sent into the answer.
 	if path.Clean(x.request.URL.Path) == x.request.URL.Path {
 		if _, pattern := mux.Handler(x.request); pattern != "" {

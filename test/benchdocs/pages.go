@@ -5,14 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
-	"time"
 
 	"github.com/keypin/keypin/test/measure"
 )
@@ -73,23 +72,14 @@ func (b *bench) compare(ctx context.Context, address string, paths []string, zip
 	for i := range paths {
 		theirs[i] = request(files, fmt.Sprintf("/%d.html", i), header)
 	}
-	var site, plain []measure.Sample
-	for round := range b.rounds + 1 {
-		turns := []func() error{
-			func() error { return b.turnOf(ctx, address, ours, &site) },
-			func() error { return b.turnOf(ctx, files, theirs, &plain) },
-		}
-		if round%2 == 1 {
-			slices.Reverse(turns)
-		}
-		for _, turn := range turns {
-			if err := turn(); err != nil {
-				return row, err
-			}
-		}
-		measure.Say("turn %d, gzip %v: %.0f pages/s, file server %.0f", round, zipped, site[round].Rate, plain[round].Rate)
+	measure.Say("pages, gzip %v", zipped)
+	samples, err := measure.Turns(ctx, b.rounds+1, b.turn,
+		(&measure.Server{Address: address}).Requests(clients, http.StatusOK, ours...),
+		(&measure.Server{Address: files}).Requests(clients, http.StatusOK, theirs...))
+	if err != nil {
+		return row, err
 	}
-	site, plain = site[1:], plain[1:] // the first warms both up
+	site, plain := samples[0][1:], samples[1][1:] // the first warms both up
 	what := "pages as they are"
 	if zipped {
 		what = "pages compressed"
@@ -112,7 +102,7 @@ func fetch(ctx context.Context, address string, r measure.Request) ([]byte, erro
 		return nil, err
 	}
 	defer c.Close()
-	body, err := c.Do(r, 200)
+	body, err := c.Do(r, http.StatusOK)
 	return slices.Clone(body), err
 }
 
@@ -152,49 +142,4 @@ func (b *bench) serveFiles(ctx context.Context, folder string) (address string, 
 		return "", nil, errors.Join(err, stop())
 	}
 	return strings.TrimSpace(address), stop, nil
-}
-
-// turnOf lets every client ask for the pages one after another, for the time of a turn.
-func (b *bench) turnOf(ctx context.Context, address string, requests []measure.Request, to *[]measure.Sample) error {
-	var group sync.WaitGroup
-	var mu sync.Mutex
-	var errs []error
-	var took []time.Duration
-	began := time.Now()
-	for client := range clients {
-		group.Go(func() {
-			mine, err := ask(ctx, address, requests, client*len(requests)/clients, began.Add(b.turn))
-			mu.Lock()
-			defer mu.Unlock()
-			took = append(took, mine...)
-			errs = append(errs, err)
-		})
-	}
-	group.Wait()
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	slices.Sort(took)
-	*to = append(*to, measure.Sample{
-		Rate: float64(len(took)) / time.Since(began).Seconds(), P50: took[len(took)/2], P99: took[len(took)*99/100],
-	})
-	return nil
-}
-
-func ask(ctx context.Context, address string, requests []measure.Request, from int, until time.Time) (took []time.Duration, err error) {
-	c, err := measure.Dial(ctx, address)
-	if err != nil {
-		return nil, err
-	}
-	defer c.Close()
-	for i := from; ; i++ {
-		began := time.Now()
-		if began.After(until) {
-			return took, nil
-		}
-		if _, err := c.Do(requests[i%len(requests)], 200); err != nil {
-			return nil, err
-		}
-		took = append(took, time.Since(began))
-	}
 }
