@@ -34,7 +34,16 @@ const unmatched = "unmatched"
 func (a *API) serve(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := &exchange{clock: a.Clock, start: a.Clock(), header: w.Header(), clientIP: clientaddr.Of(r, a.TrustedProxies), route: unmatched}
-		x.request = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
+		ctx := context.WithValue(r.Context(), exchangeKey{}, x)
+		page := a.pageOf(r)
+		if page != "" {
+			x.route = page
+		} else { // pages are made already; a timer would cost more than one
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, requestTimeout)
+			defer cancel()
+		}
+		x.request = r.WithContext(ctx)
 		rec := &recorder{ResponseWriter: w}
 		defer a.finish(x, rec)
 		x.id = a.requestID(r)
@@ -44,24 +53,24 @@ func (a *API) serve(mux *http.ServeMux) http.Handler {
 		case a.outdated(r):
 			x.problemFor(keypin.E(keypin.CodeUpgradeRequired,
 				"This version of the SDK is no longer supported; install "+a.MinSDKVersion+" or newer.")).write(rec)
+		case page != "":
+			a.pages.ServeHTTP(rec, x.request)
 		default:
 			a.dispatch(mux, rec, x)
 		}
 	})
 }
 
-// dispatch shows a page, or runs the mux, and answers in our envelope where it has no route.
-func (a *API) dispatch(mux *http.ServeMux, w http.ResponseWriter, x *exchange) {
-	if a.pages != nil {
-		if route := a.pages.Route(x.request); route != "" {
-			x.route = route
-			a.pages.ServeHTTP(w, x.request)
-			return
-		}
+// pageOf is the route of a request for a page; "" when it is for none.
+func (a *API) pageOf(r *http.Request) string {
+	if a.pages == nil {
+		return ""
 	}
-	ctx, cancel := context.WithTimeout(x.ctx(), requestTimeout)
-	defer cancel()
-	x.request = x.request.WithContext(ctx)
+	return a.pages.Route(r)
+}
+
+// dispatch runs the mux, and answers in our envelope where it has no route.
+func (a *API) dispatch(mux *http.ServeMux, w http.ResponseWriter, x *exchange) {
 	// The mux would redirect an unclean path, and put what was sent into the answer.
 	if path.Clean(x.request.URL.Path) == x.request.URL.Path {
 		if _, pattern := mux.Handler(x.request); pattern != "" {
@@ -96,13 +105,25 @@ func (a *API) finish(x *exchange, rec *recorder) {
 	} else if p != nil {
 		panic(p)
 	}
-	took := a.Clock().Sub(x.start)
+	now := a.Clock()
+	took := now.Sub(x.start)
 	a.noteSpan(x)
 	a.logError(x, rec.status)
 	a.Observer.ObserveRequest(x.route, knownMethod(x.request.Method), rec.status, took)
-	a.Logger.LogAttrs(x.ctx(), slog.LevelInfo, "request",
+	a.logRequest(x, rec, now, took)
+}
+
+// logRequest writes the one line that every request has. The logger's own way would look
+// up where in the source it is, which no line says.
+func (a *API) logRequest(x *exchange, rec *recorder, now time.Time, took time.Duration) {
+	if !a.Logger.Enabled(x.ctx(), slog.LevelInfo) {
+		return
+	}
+	line := slog.NewRecord(now, slog.LevelInfo, "request", 0)
+	line.AddAttrs(
 		slog.String("request_id", x.id), slog.String("method", knownMethod(x.request.Method)), slog.String("route", x.route),
 		slog.Int("status", rec.status), slog.Int64("bytes", rec.written), slog.Duration("took", took), slog.String("client", x.clientIP.String()))
+	_ = a.Logger.Handler().Handle(x.ctx(), line) // whom could one tell that the log is full
 }
 
 // noteSpan tells the request's span, if there is one, what it was and whose key asked.
