@@ -54,6 +54,7 @@ var cliCalls = map[string]string{
 	"get-usage":                 "keypin keys usage",
 	"whoami":                    "keypin whoami",
 	"list-workspaces":           "keypin workspaces list",
+	"slug-available":            "keypin workspaces slug {slug}",
 	"create-workspace":          "keypin workspaces create Acme --slug acme",
 	"get-workspace":             "keypin workspaces get {workspace_id}",
 	"update-workspace":          "keypin workspaces update {workspace_id} --name Acme --slug acme",

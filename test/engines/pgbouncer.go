@@ -95,11 +95,6 @@ func (b *PgBouncer) URL(database string) string {
 	return fmt.Sprintf("postgres://keypin@127.0.0.1:%d/%s?sslmode=disable", b.Port, database)
 }
 
-// Signal sends a signal to the pooler: SIGSTOP stalls it, SIGCONT lets it go on.
-func (b *PgBouncer) Signal(signal syscall.Signal) error {
-	return syscall.Kill(b.cmd.Process.Pid, signal)
-}
-
 // Kill ends the pooler without waiting for its clients.
 func (b *PgBouncer) Kill() error {
 	cmd := b.cmd
