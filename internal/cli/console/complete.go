@@ -39,7 +39,7 @@ func mustComplete(cmd *cobra.Command, flag string, how completion) {
 func (c *console) completeGlobals(root *cobra.Command) {
 	mustComplete(root, "profile", c.completeProfiles)
 	mustComplete(root, "workspace", c.completing(func(s *session, api *client.Client) ([]string, error) {
-		all, err := firstOf(api.Workspaces.List(s.ctx, client.ListParams{}))
+		all, err := firstOf(maxOffered, api.Workspaces.List(s.ctx, client.ListParams{}))
 		var out []string
 		for _, w := range all {
 			out = append(out, cobra.CompletionWithDesc(w.ID, show.Clean(w.Name)))
@@ -120,7 +120,7 @@ func (c *console) completeKeys(status client.KeyStatus) completion {
 
 func (c *console) completeWorkspaces(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 	return once(c.completing(func(s *session, api *client.Client) ([]string, error) {
-		all, err := firstOf(api.Workspaces.List(s.ctx, client.ListParams{}))
+		all, err := firstOf(maxOffered, api.Workspaces.List(s.ctx, client.ListParams{}))
 		var out []string
 		for _, w := range all {
 			out = append(out, cobra.CompletionWithDesc(w.Slug, show.Clean(w.Name)))
@@ -129,20 +129,34 @@ func (c *console) completeWorkspaces(cmd *cobra.Command, args []string, word str
 	}))(cmd, args, word)
 }
 
-// completeMembers completes e-mail addresses of members, or of who is invited.
-func (c *console) completeMembers(pending bool) completion {
+// completeMembers completes e-mail addresses of members.
+func (c *console) completeMembers() completion {
 	return once(c.completing(func(s *session, api *client.Client) ([]string, error) {
 		workspace, err := s.ownWorkspace()
 		if err != nil {
 			return nil, err
 		}
-		all, err := firstOf(api.Members.List(s.ctx, workspace, client.ListParams{}))
+		active := func(m *client.Member) bool { return m.Status == client.MemberActive && m.Email != "" }
+		all, err := firstOf(maxOffered, where(api.Members.List(s.ctx, workspace, client.ListParams{}), active))
 		var out []string
-		for i := range all {
-			m := &all[i]
-			if (m.Status == client.MemberPending) == pending && m.Email != "" {
-				out = append(out, cobra.CompletionWithDesc(m.Email, string(m.Role)))
-			}
+		for _, m := range all {
+			out = append(out, cobra.CompletionWithDesc(m.Email, string(m.Role)))
+		}
+		return out, err
+	}))
+}
+
+// completeInvites completes e-mail addresses of who is invited.
+func (c *console) completeInvites() completion {
+	return once(c.completing(func(s *session, api *client.Client) ([]string, error) {
+		workspace, err := s.ownWorkspace()
+		if err != nil {
+			return nil, err
+		}
+		all, err := firstOf(maxOffered, api.Invites.List(s.ctx, workspace, client.ListParams{}))
+		var out []string
+		for _, v := range all {
+			out = append(out, cobra.CompletionWithDesc(v.Email, string(v.Role)))
 		}
 		return out, err
 	}))

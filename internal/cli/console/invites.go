@@ -130,7 +130,7 @@ func (c *console) invitesUpdate() *cobra.Command {
 		Long:              "Update changes the role that a pending invite gives; admins only.",
 		Example:           "  keypin invites update ann@example.com --role viewer",
 		Args:              takes(1, 1, "INVITE"),
-		ValidArgsFunction: c.completeMembers(true),
+		ValidArgsFunction: c.completeInvites(),
 	}
 	cmd.RunE = c.run(func(s *session, args []string) error {
 		if role.value == "" {
@@ -153,18 +153,6 @@ func (c *console) invitesUpdate() *cobra.Command {
 	return cmd
 }
 
-// findInvite gives the workspace and the id of an invite.
-func (s *session) findInvite(ref string) (workspace, id string, err error) {
-	if workspace, err = s.ownWorkspace(); err != nil || isUUID(ref) {
-		return workspace, ref, err
-	}
-	m, err := s.findMember(workspace, ref, true)
-	if err != nil {
-		return "", "", err
-	}
-	return workspace, m.ID, nil
-}
-
 func (c *console) invitesRevoke() *cobra.Command {
 	return &cobra.Command{
 		Use:               "revoke INVITE",
@@ -173,7 +161,7 @@ func (c *console) invitesRevoke() *cobra.Command {
 		Example:           "  keypin invites revoke ann@example.com --yes",
 		Args:              takes(1, 1, "INVITE"),
 		Annotations:       destructive(),
-		ValidArgsFunction: c.completeMembers(true),
+		ValidArgsFunction: c.completeInvites(),
 		RunE: c.run(func(s *session, args []string) error {
 			const question = "Take back %s?"
 			if !s.flags.yes && !s.ask.Possible() {

@@ -85,7 +85,7 @@ func (c *console) membersUpdate() *cobra.Command {
 		Long:              "Update changes a member's role; admins only. The last admin stays one.",
 		Example:           "  keypin members update ann@example.com --role editor",
 		Args:              takes(1, 1, "MEMBER"),
-		ValidArgsFunction: c.completeMembers(false),
+		ValidArgsFunction: c.completeMembers(),
 	}
 	cmd.RunE = c.run(func(s *session, args []string) error {
 		if role.value == "" {
@@ -95,7 +95,7 @@ func (c *console) membersUpdate() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		member, err := s.findMember(workspace, args[0], false)
+		member, err := s.findMember(workspace, args[0])
 		if err != nil {
 			return err
 		}
@@ -123,7 +123,7 @@ func (c *console) membersRemove() *cobra.Command {
 		Example:           "  keypin members remove ann@example.com",
 		Args:              takes(1, 1, "MEMBER"),
 		Annotations:       destructive(),
-		ValidArgsFunction: c.completeMembers(false),
+		ValidArgsFunction: c.completeMembers(),
 		RunE: c.run(func(s *session, args []string) error {
 			const question = "Remove %s from the workspace? Keys that they made go on working."
 			if !s.flags.yes && !s.ask.Possible() {
@@ -133,7 +133,7 @@ func (c *console) membersRemove() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			member, err := s.findMember(workspace, args[0], false)
+			member, err := s.findMember(workspace, args[0])
 			if err != nil {
 				return err
 			}

@@ -241,7 +241,7 @@ func (s *session) useWorkspace(args []string) error {
 	ref := argument(args)
 	if ref == "" {
 		all, err := call(s, func(ctx context.Context, api *client.Client) ([]client.Workspace, error) {
-			return firstOf(api.Workspaces.List(ctx, client.ListParams{}))
+			return firstOf(maxOffered, api.Workspaces.List(ctx, client.ListParams{}))
 		})
 		if err != nil {
 			return err
