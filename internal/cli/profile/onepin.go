@@ -40,10 +40,10 @@ func readOnePin(env Environment) (onePin, error) {
 	}
 	source := "OnePin's " + path
 	if o.baseURL.Value() == "" && file.Default.BaseURL != "" {
-		o.baseURL = newSetting(file.Default.BaseURL, source)
+		o.baseURL = NewSetting(file.Default.BaseURL, source)
 	}
 	if o.credential.Value() == "" && !file.Default.APIKey.IsZero() {
-		o.credential = newSetting(file.Default.APIKey.Reveal(), source)
+		o.credential = NewSetting(file.Default.APIKey.Reveal(), source)
 		o.stored = onePinURL
 		if file.Default.BaseURL != "" {
 			o.stored = file.Default.BaseURL
