@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"github.com/keypin/keypin/internal/cli/problem"
 )
 
 func newConfig(p Process) *cobra.Command {
@@ -12,7 +14,7 @@ func newConfig(p Process) *cobra.Command {
 		Short: "Check or show the configuration",
 		Args:  cobra.ArbitraryArgs,
 		RunE: run(func(*cobra.Command) error {
-			return misuse("the commands below it are check and print")
+			return problem.Usage("the commands below it are check and print")
 		}),
 	}
 	check := &cobra.Command{

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keypin/keypin/internal/app"
+	"github.com/keypin/keypin/internal/cli/problem"
 	"github.com/keypin/keypin/internal/config"
 	"github.com/keypin/keypin/internal/keypin"
 )
@@ -70,7 +71,7 @@ func checkCopy(from, to keypin.Secret) error {
 		wrong, right = "is PostgreSQL", "must be sqlite://PATH: copying goes from SQLite to PostgreSQL"
 	}
 	if wrong != "" {
-		return misuse("--from " + wrong + "; " + right)
+		return problem.Usage("--from %s; %s", wrong, right)
 	}
 	wrong, right = config.DatabaseProblem(to)
 	if wrong == "" && !config.IsPostgres(to) {
@@ -80,7 +81,7 @@ func checkCopy(from, to keypin.Secret) error {
 		wrong, right = "is not given, nor is the setting database", "must be postgres://USER:PASSWORD@HOST:PORT/DATABASE"
 	}
 	if wrong != "" {
-		return misuse("--to " + wrong + "; " + right)
+		return problem.Usage("--to %s; %s", wrong, right)
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keypin/keypin/internal/app"
+	"github.com/keypin/keypin/internal/cli/problem"
 	"github.com/keypin/keypin/internal/keypin"
 )
 
@@ -23,7 +24,7 @@ func newDocs(p Process) *cobra.Command {
 		Short: "See what readers thought of the documentation",
 		Args:  cobra.ArbitraryArgs,
 		RunE: run(func(*cobra.Command) error {
-			return misuse("the command below it is feedback")
+			return problem.Usage("the command below it is feedback")
 		}),
 	}
 	var on string

@@ -118,14 +118,11 @@ func (c *console) begin(cmd *cobra.Command) (*session, error) {
 func (s *session) ended(err error) error {
 	var known *problem.Problem
 	var file *profile.FileError
-	var done quiet
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &known):
 		return known
-	case errors.As(err, &done):
-		return done
 	case errors.Is(err, ask.ErrInterrupted), s.ctx.Err() != nil:
 		return problem.Interrupted()
 	case errors.As(err, &file):

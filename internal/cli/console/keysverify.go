@@ -119,7 +119,7 @@ func (s *session) showVerdict(v *client.Verification) error {
 		return s.out.Details(lines)
 	})
 	if err == nil && !v.Valid {
-		return quiet{problem.ExitFailed}
+		return problem.Told()
 	}
 	return err
 }
@@ -139,11 +139,3 @@ func outcome(code client.Outcome) string {
 	}[code]
 	return orElse(words, string(code))
 }
-
-// quiet ends a command with an exit code whose reason is on standard output already.
-type quiet struct{ code int }
-
-func (q quiet) Error() string { return fmt.Sprintf("exit code %d", q.code) }
-
-// ExitCode is what the process ends with.
-func (q quiet) ExitCode() int { return q.code }

@@ -95,7 +95,7 @@ func (c *console) workspacesSlug() *cobra.Command {
 				return s.out.Details([]show.Pair{{Label: "slug", Cell: show.Cell{Text: args[0]}}, {Label: "is", Cell: show.Cell{Text: said}}})
 			})
 			if err == nil && !*free {
-				return quiet{problem.ExitFailed}
+				return problem.Told()
 			}
 			return err
 		}),

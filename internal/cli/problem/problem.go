@@ -18,9 +18,10 @@ const (
 	ExitInterrupted = 130 // Ctrl-C
 )
 
-// Problem is why a command failed. It holds no secret.
+// Problem is why a command failed, and the one error that has an exit code. It holds no
+// secret.
 type Problem struct {
-	What      string   // what happened, a sentence without its full stop
+	What      string   // what happened, a sentence without its full stop; "" = it is told already
 	Status    int      // the answer's; 0 = none came, or none was asked for
 	Code      string   // the service's name of the error; "" = not the service's
 	Fields    []Field  // what is at fault
@@ -49,6 +50,9 @@ func Failed(format string, args ...any) *Problem {
 
 // Interrupted is a command that the user stopped.
 func Interrupted() *Problem { return &Problem{What: "interrupted", Exit: ExitInterrupted} }
+
+// Told is a command that ends with 1 and has said why on standard output, as its data.
+func Told() *Problem { return &Problem{Exit: ExitFailed} }
 
 // WithDo adds what to do.
 func (p *Problem) WithDo(format string, args ...any) *Problem {
