@@ -20,7 +20,7 @@ func TestCompletionDoesNotWaitForAServiceThatDoesNotAnswer(t *testing.T) {
 	for _, words := range [][]string{
 		{"keys", "get", ""},
 		{"workspaces", "get", ""},
-		{"members", "update", ""}, // asks who it is first
+		{"members", "remove", ""}, // asks who it is first
 		{"invites", "revoke", ""}, // likewise
 		{"keys", "list", "--workspace", ""},
 	} {

@@ -239,13 +239,19 @@ func (s *session) data(data any, person func() error) error {
 	return person()
 }
 
+// mayAsk refuses a question to which nobody can say yes. Whoever asks the service for what
+// the question names comes here first, so that nothing is sent in vain.
+func (s *session) mayAsk(question string) error {
+	if s.flags.yes || s.ask.Possible() {
+		return nil
+	}
+	return problem.Usage("%s There is no terminal to ask on", question).WithDo("add --yes if it is meant")
+}
+
 // confirm asks before something that cannot be undone.
 func (s *session) confirm(question, description string) error {
-	switch {
-	case s.flags.yes:
-		return nil
-	case !s.ask.Possible():
-		return problem.Usage("%s There is no terminal to ask on", question).WithDo("add --yes if it is meant")
+	if err := s.mayAsk(question); err != nil || s.flags.yes {
+		return err
 	}
 	yes, err := s.ask.Confirm(s.ctx, question, description)
 	if err != nil {

@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"strings"
 
@@ -12,9 +13,22 @@ import (
 	"github.com/keypin/keypin/internal/cli/show"
 )
 
-func newRole() *choice { return &choice{allowed: []string{"admin", "editor", "viewer"}} }
-
-const roleHelp = "`ROLE` admin (may do all), editor (their own keys) or viewer (looks only) (needed)"
+// addRole gives a command the flag --role, which it needs.
+func addRole(cmd *cobra.Command) *choice {
+	role := &choice{allowed: []string{"admin", "editor", "viewer"}}
+	cmd.Flags().Var(role, "role", "`ROLE` admin (may do all), editor (their own keys) or viewer (looks only) (needed)")
+	if err := cmd.MarkFlagRequired("role"); err != nil {
+		panic(err) // the flag is defined above
+	}
+	cmd.PreRunE = func(*cobra.Command, []string) error { // before cobra, which does not say what would be right
+		if role.value == "" {
+			return problem.Usage("needs --role admin, editor or viewer")
+		}
+		return nil
+	}
+	completeChoices(cmd)
+	return role
+}
 
 func (c *console) members() *cobra.Command {
 	return group(&cobra.Command{
@@ -78,7 +92,6 @@ func who(m *client.Member) string {
 }
 
 func (c *console) membersUpdate() *cobra.Command {
-	role := newRole()
 	cmd := &cobra.Command{
 		Use:               "update MEMBER",
 		Short:             "Change a member's role",
@@ -87,10 +100,8 @@ func (c *console) membersUpdate() *cobra.Command {
 		Args:              takes(1, 1, "MEMBER"),
 		ValidArgsFunction: c.completeMembers(),
 	}
+	role := addRole(cmd)
 	cmd.RunE = c.run(func(s *session, args []string) error {
-		if role.value == "" {
-			return problem.Usage("needs --role admin, editor or viewer")
-		}
 		workspace, err := s.ownWorkspace()
 		if err != nil {
 			return err
@@ -110,8 +121,6 @@ func (c *console) membersUpdate() *cobra.Command {
 			return nil
 		})
 	})
-	cmd.Flags().Var(role, "role", roleHelp)
-	completeChoices(cmd)
 	return cmd
 }
 
@@ -126,8 +135,8 @@ func (c *console) membersRemove() *cobra.Command {
 		ValidArgsFunction: c.completeMembers(),
 		RunE: c.run(func(s *session, args []string) error {
 			const question = "Remove %s from the workspace? Keys that they made go on working."
-			if !s.flags.yes && !s.ask.Possible() {
-				return s.confirm(sentenceOf(question, "the member"), "")
+			if err := s.mayAsk(fmt.Sprintf(question, "the member")); err != nil {
+				return err
 			}
 			workspace, err := s.ownWorkspace()
 			if err != nil {
@@ -137,7 +146,7 @@ func (c *console) membersRemove() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := s.confirm(sentenceOf(question, who(member)), "The role is "+string(member.Role)+"."); err != nil {
+			if err := s.confirm(fmt.Sprintf(question, who(member)), "The role is "+string(member.Role)+"."); err != nil {
 				return err
 			}
 			m, err := call(s, func(ctx context.Context, api *client.Client) (*client.Member, error) {

@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"strconv"
 
@@ -185,8 +186,8 @@ func (c *console) workspacesDelete() *cobra.Command {
 		ValidArgsFunction: c.completeWorkspaces,
 		RunE: c.run(func(s *session, args []string) error {
 			const question = "Delete %s and revoke every key in it? It cannot be undone."
-			if !s.flags.yes && !s.ask.Possible() {
-				return s.confirm(sentenceOf(question, "the workspace"), "")
+			if err := s.mayAsk(fmt.Sprintf(question, "the workspace")); err != nil {
+				return err
 			}
 			id, err := s.findWorkspace(args[0])
 			if err != nil {
@@ -198,7 +199,7 @@ func (c *console) workspacesDelete() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := s.confirm(sentenceOf(question, "the workspace "+quoted(w.Name)), "Its slug is "+w.Slug+"."); err != nil {
+			if err := s.confirm(fmt.Sprintf(question, "the workspace "+quoted(w.Name)), "Its slug is "+w.Slug+"."); err != nil {
 				return err
 			}
 			gone, err := call(s, func(ctx context.Context, api *client.Client) (*client.DeletedWorkspace, error) {

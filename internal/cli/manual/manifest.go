@@ -149,7 +149,7 @@ func flags(set *pflag.FlagSet) []Flag {
 		value, usage := pflag.UnquoteUsage(f)
 		_, required := f.Annotations[cobra.BashCompOneRequiredFlag]
 		d := Flag{Name: "--" + f.Name, Shorthand: f.Shorthand, Type: f.Value.Type(), Value: value, Description: strings.Join(strings.Fields(usage), " "),
-			Required: required || strings.HasSuffix(usage, "(needed)"), Repeatable: slices.Contains([]string{"stringArray", "stringSlice"}, f.Value.Type())}
+			Required: required, Repeatable: slices.Contains([]string{"stringArray", "stringSlice"}, f.Value.Type())}
 		if d.Repeatable {
 			d.Type = "string"
 		}
