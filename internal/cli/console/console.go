@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -185,7 +186,7 @@ func (s *session) connect(settings profile.Settings, credential client.Secret) (
 	options := []client.Option{client.WithUserAgent("keypin-cli/" + s.process.Version)}
 	if !credential.IsZero() {
 		if _, err := client.New(profile.DefaultBaseURL, client.WithToken(credential.Reveal())); err != nil {
-			return nil, problem.Usage("%s is not a credential: %s", orElse(settings.Credential.Source, "what was given"), tail(err))
+			return nil, problem.Usage("%s is not a credential: %s", cmp.Or(settings.Credential.Source, "what was given"), tail(err))
 		}
 		options = append(options, client.WithToken(credential.Reveal()))
 	}
@@ -294,11 +295,4 @@ func takes(least, most int, names string) cobra.PositionalArgs {
 		}
 		return nil
 	}
-}
-
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
 }

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -137,5 +138,5 @@ func outcome(code client.Outcome) string {
 		client.OutcomeRateLimited:       "it has reached its limit of this minute",
 		client.OutcomeQuotaExceeded:     "it has used up its quota",
 	}[code]
-	return orElse(words, string(code))
+	return cmp.Or(words, string(code))
 }

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -67,7 +68,7 @@ func (c *console) membersList() *cobra.Command {
 			rows := make([][]show.Cell, len(all))
 			for i := range all {
 				m := &all[i]
-				rows[i] = []show.Cell{{Text: orElse(m.Email, "-"), Style: show.Strong}, {Text: fullName(m)}, {Text: string(m.Role)}, memberState(m),
+				rows[i] = []show.Cell{{Text: cmp.Or(m.Email, "-"), Style: show.Strong}, {Text: fullName(m)}, {Text: string(m.Role)}, memberState(m),
 					s.out.AgoOr(m.LastActiveAt, "never"), {Text: m.ID, Style: show.Faint}}
 			}
 			return s.out.Table([]show.Column{{Title: "E-MAIL", Least: 12}, {Title: "NAME", Least: 8, Drop: 3}, {Title: "ROLE"}, {Title: "STATE"},
@@ -88,7 +89,7 @@ func memberState(m *client.Member) show.Cell {
 
 // who is a member in a sentence.
 func who(m *client.Member) string {
-	return show.Clean(orElse(m.Email, orElse(fullName(m), m.ID)))
+	return show.Clean(cmp.Or(m.Email, fullName(m), m.ID))
 }
 
 func (c *console) membersUpdate() *cobra.Command {

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/spf13/cobra"
@@ -55,8 +56,8 @@ func (c *console) workspacesSettings() *cobra.Command {
 		}
 		return s.data(settings, func() error {
 			return s.out.Details([]show.Pair{
-				{Label: "language", Cell: show.Cell{Text: orElse(settings.DefaultLanguage, "not set")}},
-				{Label: "theme", Cell: show.Cell{Text: orElse(string(settings.Theme), "not set")}},
+				{Label: "language", Cell: show.Cell{Text: cmp.Or(settings.DefaultLanguage, "not set")}},
+				{Label: "theme", Cell: show.Cell{Text: cmp.Or(string(settings.Theme), "not set")}},
 			})
 		})
 	})

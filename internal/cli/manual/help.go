@@ -1,6 +1,7 @@
 package manual
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -26,7 +27,7 @@ type Page struct {
 // Help writes the help of a command.
 func (p Page) Help(w io.Writer, cmd *cobra.Command) error {
 	var b strings.Builder
-	b.WriteString(p.prose(orElse(cmd.Long, cmd.Short)) + "\n")
+	b.WriteString(p.prose(cmp.Or(cmd.Long, cmd.Short)) + "\n")
 	if cmd.IsAdditionalHelpTopicCommand() {
 		_, err := io.WriteString(w, b.String())
 		return err
@@ -142,7 +143,7 @@ func (p Page) flags(b *strings.Builder, title string, set *pflag.FlagSet) {
 
 // listed tells whether a command is shown.
 func listed(c *cobra.Command) bool {
-	return !c.IsAdditionalHelpTopicCommand() && (c.IsAvailableCommand() || c.Name() == "help")
+	return c.IsAvailableCommand() || c.Name() == "help"
 }
 
 // Own marks a command that the global flags say nothing to.
@@ -156,11 +157,4 @@ func Globals(cmd *cobra.Command) *pflag.FlagSet {
 		}
 	}
 	return cmd.Root().PersistentFlags()
-}
-
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
 }

@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"cmp"
 	"path/filepath"
 
 	"github.com/keypin/keypin/client"
@@ -44,10 +45,7 @@ func readOnePin(env Environment) (onePin, error) {
 	}
 	if o.credential.Value() == "" && !file.Default.APIKey.IsZero() {
 		o.credential = NewSetting(file.Default.APIKey.Reveal(), source)
-		o.stored = onePinURL
-		if file.Default.BaseURL != "" {
-			o.stored = file.Default.BaseURL
-		}
+		o.stored = cmp.Or(file.Default.BaseURL, onePinURL)
 	}
 	return o, nil
 }
