@@ -24,9 +24,10 @@ func (c *console) keysVerify() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify [-]",
 		Short: "Check whether a key is good",
-		Long: `Verify asks the service whether a key is good, and what it may do. It asks for the key
-without showing it; where there is no terminal, it reads it from standard input. The key is never an argument itself: other users of the machine
-and your shell's history could see it.
+		Long: `Verify asks the service whether a key is good, and what it may do. It asks for the
+key without showing it; where there is no terminal, it reads it from standard input.
+The key is never an argument itself: other users of the machine and your shell's
+history could see it.
 
 A check counts against the key's limit unless --cost 0 is given. The exit code is 0
 when the key is good and 1 when it is not.`,

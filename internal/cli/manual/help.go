@@ -15,12 +15,13 @@ import (
 
 const (
 	widest  = 100 // lines longer than this are hard to read
+	usual   = 85  // what prose is fitted to where there is no terminal
 	tooThin = 40
 )
 
 // Page is how a help page is written.
 type Page struct {
-	Width int  // of the terminal; 0 = it is none, and nothing is wrapped
+	Width int  // of the terminal; 0 = it is none, and nothing but prose is wrapped
 	Color bool // titles are bold
 }
 
@@ -53,14 +54,10 @@ func (p Page) Help(w io.Writer, cmd *cobra.Command) error {
 	return err
 }
 
-// prose fits paragraphs to the terminal. Lines that begin with a space stay as they are.
+// prose fits paragraphs to the page. Lines that begin with a space stay as they are.
 func (p Page) prose(text string) string {
-	text = strings.TrimSpace(text)
-	if p.Width == 0 {
-		return text
-	}
 	var out []string
-	for _, paragraph := range strings.Split(text, "\n\n") {
+	for _, paragraph := range strings.Split(strings.TrimSpace(text), "\n\n") {
 		if verbatim(paragraph) {
 			out = append(out, paragraph)
 			continue
@@ -76,7 +73,7 @@ func verbatim(paragraph string) bool {
 		strings.Contains(paragraph, "\n ") || strings.Contains(paragraph, "\n\t")
 }
 
-func (p Page) width() int { return max(tooThin, min(p.Width, widest)) }
+func (p Page) width() int { return max(tooThin, min(cmp.Or(p.Width, usual), widest)) }
 
 func (p Page) title(s string) string {
 	if !p.Color {
