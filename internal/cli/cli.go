@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"slices"
@@ -72,9 +71,6 @@ func jsonAsked(root *cobra.Command, args []string) bool {
 	}
 	return false
 }
-
-// note writes to standard error, beyond which there is nobody to tell.
-func note(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }
 
 // run makes a cobra function of one that ends with a problem, or with another error of a
 // command that was called rightly. What is left for cobra's own is that it was not.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/keypin/keypin/internal/app"
 	"github.com/keypin/keypin/internal/cli/problem"
+	"github.com/keypin/keypin/internal/cli/show"
 	"github.com/keypin/keypin/internal/config"
 	"github.com/keypin/keypin/internal/keypin"
 )
@@ -47,8 +48,8 @@ command fails. No node may run on the target.`,
 			if err := checkCopy(source, target); err != nil {
 				return err
 			}
-			show := progress{w: p.Stderr, clock: time.Now}
-			sums, err := app.Copy(cmd.Context(), source, target, show.told)
+			copying := progress{w: p.Stderr, clock: time.Now}
+			sums, err := app.Copy(cmd.Context(), source, target, copying.told)
 			if err != nil {
 				return err
 			}
@@ -99,20 +100,20 @@ func (p *progress) told(table string, rows, written int64, done bool) {
 		return
 	}
 	p.last = now
-	note(p.w, "%s: %d rows, %d of them written%s\n", table, rows, written, map[bool]string{true: "", false: " …"}[done])
+	show.Lines(p.w, fmt.Sprintf("%s: %d rows, %d of them written%s\n", table, rows, written, map[bool]string{true: "", false: " …"}[done]))
 }
 
 func printSums(w io.Writer, sums []app.TableSum) error {
-	var b strings.Builder
-	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	_, err := fmt.Fprintln(table, "TABLE\tROWS\tSHA-256")
+	lines := []string{"TABLE\tROWS\tSHA-256"}
 	for _, sum := range sums {
-		_, lineErr := fmt.Fprintf(table, "%s\t%d\t%x\n", sum.Table, sum.Rows, sum.Hash)
-		err = errors.Join(err, lineErr)
+		lines = append(lines, fmt.Sprintf("%s\t%d\t%x", sum.Table, sum.Rows, sum.Hash))
 	}
-	err = errors.Join(err, table.Flush())
-	if err == nil {
-		_, err = io.WriteString(w, b.String())
-	}
-	return err
+	return printColumns(w, lines)
+}
+
+// printColumns writes lines whose cells are parted by tabs, one below the other.
+func printColumns(w io.Writer, lines []string) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	_, err := io.WriteString(table, strings.Join(lines, "\n")+"\n")
+	return errors.Join(err, table.Flush())
 }

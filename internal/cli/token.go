@@ -10,6 +10,7 @@ import (
 	"github.com/keypin/keypin/internal/app"
 	"github.com/keypin/keypin/internal/authn"
 	"github.com/keypin/keypin/internal/cli/problem"
+	"github.com/keypin/keypin/internal/cli/show"
 	"github.com/keypin/keypin/internal/keypin"
 )
 
@@ -44,7 +45,7 @@ of that organisation, which the first such token makes.`,
 				return flagFault(err)
 			}
 			if madeKey {
-				note(p.Stderr, "note: made a new signing key in %s; only a service that runs with this data folder accepts the token\n", c.DataDir)
+				show.Lines(p.Stderr, fmt.Sprintf("note: made a new signing key in %s; only a service that runs with this data folder accepts the token\n", c.DataDir))
 			}
 			_, err = fmt.Fprintln(p.Stdout, token.Reveal())
 			return err

@@ -38,14 +38,7 @@ func mustComplete(cmd *cobra.Command, flag string, how completion) {
 // completeGlobals completes the global flags.
 func (c *console) completeGlobals(root *cobra.Command) {
 	mustComplete(root, "profile", c.completeProfiles)
-	mustComplete(root, "workspace", c.completing(func(s *session, api *client.Client) ([]string, error) {
-		all, err := firstOf(maxOffered, api.Workspaces.List(s.ctx, client.ListParams{}))
-		var out []string
-		for _, w := range all {
-			out = append(out, cobra.CompletionWithDesc(w.ID, show.Clean(w.Name)))
-		}
-		return out, err
-	}))
+	mustComplete(root, "workspace", c.completeWorkspaces(func(w *client.Workspace) string { return w.ID }))
 	for _, flag := range []string{"base-url", "jq", "template"} {
 		mustComplete(root, flag, cobra.NoFileCompletions)
 	}
@@ -118,15 +111,21 @@ func (c *console) completeKeys(status client.KeyStatus) completion {
 	}))
 }
 
-func (c *console) completeWorkspaces(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
-	return once(c.completing(func(s *session, api *client.Client) ([]string, error) {
+// completeSlugs completes an argument that names a workspace.
+func (c *console) completeSlugs() completion {
+	return once(c.completeWorkspaces(func(w *client.Workspace) string { return w.Slug }))
+}
+
+// completeWorkspaces completes workspaces by what names one; their names are shown beside.
+func (c *console) completeWorkspaces(name func(*client.Workspace) string) completion {
+	return c.completing(func(s *session, api *client.Client) ([]string, error) {
 		all, err := firstOf(maxOffered, api.Workspaces.List(s.ctx, client.ListParams{}))
 		var out []string
 		for _, w := range all {
-			out = append(out, cobra.CompletionWithDesc(w.Slug, show.Clean(w.Name)))
+			out = append(out, cobra.CompletionWithDesc(name(&w), show.Clean(w.Name)))
 		}
 		return out, err
-	}))(cmd, args, word)
+	})
 }
 
 // completeMembers completes e-mail addresses of members.

@@ -264,8 +264,8 @@ func (s *session) confirm(question, description string) error {
 	return nil
 }
 
-// group makes a command that holds others.
-func group(cmd *cobra.Command, commands ...*cobra.Command) *cobra.Command {
+// Group makes a command that holds others.
+func Group(cmd *cobra.Command, commands ...*cobra.Command) *cobra.Command {
 	cmd.Args = cobra.ArbitraryArgs
 	cmd.SuggestionsMinimumDistance = 2
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -13,7 +13,7 @@ import (
 )
 
 func (c *console) invites() *cobra.Command {
-	return group(&cobra.Command{
+	return Group(&cobra.Command{
 		Use:   "invites",
 		Short: "Invite people to a workspace, or accept an invite",
 		Long: `An invite's token lets whoever holds it join a workspace, for 14 days. No mail is

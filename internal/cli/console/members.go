@@ -32,7 +32,7 @@ func addRole(cmd *cobra.Command) *choice {
 }
 
 func (c *console) members() *cobra.Command {
-	return group(&cobra.Command{
+	return Group(&cobra.Command{
 		Use:   "members",
 		Short: "List the members of a workspace, change their roles, remove them",
 		Long: `Members belong to the workspace that commands act in; --workspace names another. Where

@@ -16,7 +16,7 @@ import (
 )
 
 func (c *console) workspaces() *cobra.Command {
-	return group(&cobra.Command{
+	return Group(&cobra.Command{
 		Use:   "workspaces",
 		Short: "Make, list, change and delete workspaces, or use another",
 		Long: `A workspace owns keys and has members. Where a command takes WORKSPACE, name it by its
@@ -105,7 +105,7 @@ func (c *console) workspacesGet() *cobra.Command {
 		Long:              "Get shows a workspace by its slug or id; without one, that which commands act in.",
 		Example:           "  keypin workspaces get\n  keypin workspaces get acme-labs --json",
 		Args:              takes(0, 1, "WORKSPACE"),
-		ValidArgsFunction: c.completeWorkspaces,
+		ValidArgsFunction: c.completeSlugs(),
 		RunE: c.run(func(s *session, args []string) error {
 			id, err := s.findWorkspace(argument(args))
 			if err != nil {
@@ -139,7 +139,7 @@ func (c *console) workspacesUpdate() *cobra.Command {
 		Long:              "Update changes what is named and leaves the rest; admins only.",
 		Example:           "  keypin workspaces update acme-labs --name \"Acme Laboratories\"",
 		Args:              takes(0, 1, "WORKSPACE"),
-		ValidArgsFunction: c.completeWorkspaces,
+		ValidArgsFunction: c.completeSlugs(),
 	}
 	cmd.RunE = c.run(func(s *session, args []string) error {
 		var params client.UpdateWorkspaceParams
@@ -183,7 +183,7 @@ func (c *console) workspacesDelete() *cobra.Command {
 		Example:           "  keypin workspaces delete acme-labs",
 		Args:              takes(1, 1, "WORKSPACE"),
 		Annotations:       destructive(),
-		ValidArgsFunction: c.completeWorkspaces,
+		ValidArgsFunction: c.completeSlugs(),
 		RunE: c.run(func(s *session, args []string) error {
 			const question = "Delete %s and revoke every key in it? It cannot be undone."
 			if err := s.mayAsk(fmt.Sprintf(question, "the workspace")); err != nil {
@@ -223,7 +223,7 @@ func (c *console) workspacesUse() *cobra.Command {
 		Long:              "Use makes a workspace the one that the profile's commands act in. Without one it asks\nwhich. --workspace or KEYPIN_WORKSPACE_ID choose one for a single command.",
 		Example:           "  keypin workspaces use acme-labs",
 		Args:              takes(0, 1, "WORKSPACE"),
-		ValidArgsFunction: c.completeWorkspaces,
+		ValidArgsFunction: c.completeSlugs(),
 		RunE:              c.run(func(s *session, args []string) error { return s.useWorkspace(args) }),
 	}
 }
