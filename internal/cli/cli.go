@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -65,7 +66,7 @@ func jsonAsked(root *cobra.Command, args []string) bool {
 			if f.Value.String() != "false" {
 				return true
 			}
-		} else if slices.Contains(args, "--"+name) {
+		} else if slices.ContainsFunc(args, func(arg string) bool { return arg == "--"+name || strings.HasPrefix(arg, "--"+name+"=") }) {
 			return true
 		}
 	}
