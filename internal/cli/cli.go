@@ -47,7 +47,7 @@ func report(p Process, root, command *cobra.Command, err error) int {
 	if !errors.As(err, &known) {
 		known = problem.Usage("%v", err) // cobra's
 	}
-	if known.What == "" {
+	if known.Told {
 		return known.Exit
 	}
 	if jsonAsked(root, p.Args) {
@@ -73,8 +73,8 @@ func jsonAsked(root *cobra.Command, args []string) bool {
 	return false
 }
 
-// run makes a cobra function of one that ends with a problem, or with another error of a
-// command that was called rightly. What is left for cobra's own is that it was not.
+// run makes a cobra function of one whose errors are problems, or failures of a command
+// that was called rightly. So an error that is no problem is cobra's: it was called wrongly.
 func run(do func(*cobra.Command) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, _ []string) error {
 		err := do(cmd)
