@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"slices"
@@ -44,18 +43,12 @@ func Main(ctx context.Context, p Process) int {
 
 // report tells what went wrong and gives the exit code.
 func report(p Process, root, command *cobra.Command, err error) int {
-	var told interface{ ExitCode() int }
-	if errors.As(err, &told) {
-		return told.ExitCode()
-	}
 	var known *problem.Problem
-	var failed failure
-	switch {
-	case errors.As(err, &known):
-	case errors.As(err, &failed):
-		known = problem.Failed("%v", err)
-	default: // cobra's, or misuse
-		known = problem.Usage("%v", err)
+	if !errors.As(err, &known) {
+		known = problem.Usage("%v", err) // cobra's
+	}
+	if known.Told {
+		return known.Exit
 	}
 	if jsonAsked(root, p.Args) {
 		_ = known.WriteJSON(p.Stderr, command.CommandPath()) // beyond standard error there is nobody to tell
@@ -73,36 +66,23 @@ func jsonAsked(root *cobra.Command, args []string) bool {
 			if f.Value.String() != "false" {
 				return true
 			}
-		} else if slices.Contains(args, "--"+name) {
+		} else if slices.ContainsFunc(args, func(arg string) bool { return arg == "--"+name || strings.HasPrefix(arg, "--"+name+"=") }) {
 			return true
 		}
 	}
 	return false
 }
 
-// note writes to standard error, beyond which there is nobody to tell.
-func note(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }
-
-// failure marks an error of a command that was called rightly. All others are
-// cobra's, or misuse, and mean that the command line was wrong.
-type failure struct{ error }
-
-func (f failure) Unwrap() error { return f.error }
-
-// misuse is a command line that cannot be run.
-type misuse string
-
-func (m misuse) Error() string { return string(m) }
-
-// run makes a cobra function of one that fails or is misused.
+// run makes a cobra function of one whose errors are problems, or failures of a command
+// that was called rightly. So an error that is no problem is cobra's: it was called wrongly.
 func run(do func(*cobra.Command) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, _ []string) error {
 		err := do(cmd)
-		var wrong misuse
-		if err == nil || errors.As(err, &wrong) {
+		var known *problem.Problem
+		if err == nil || errors.As(err, &known) {
 			return err
 		}
-		return failure{err}
+		return problem.Failed("%v", err)
 	}
 }
 
@@ -129,7 +109,6 @@ file. "keypin config print" shows them all.`,
   keypin token --data-dir ./data --user you@example.com`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return refuseGlobals(cmd) },
 	}
 	root.AddGroup(
@@ -161,7 +140,7 @@ func refuseGlobals(cmd *cobra.Command) error {
 	}
 	for _, name := range []string{"profile", "workspace", "base-url", "json", "jq", "template", "yes"} {
 		if f := cmd.Root().PersistentFlags().Lookup(name); f.Changed {
-			return misuse("--" + name + " says nothing to " + strings.TrimSpace(cmd.CommandPath()) + ": leave it out")
+			return problem.Usage("--%s says nothing to %s: leave it out", name, cmd.CommandPath())
 		}
 	}
 	return nil

@@ -1,8 +1,49 @@
 package cli_test
 
 import (
+	"bytes"
+	"context"
+	"net/http"
+	"net/http/httptest"
 	"testing"
+	"time"
+
+	"github.com/keypin/keypin/internal/cli"
 )
+
+// TestCompletionDoesNotWaitForAServiceThatDoesNotAnswer asks a service that takes a request
+// and says nothing. The client itself would wait for 30 s, and then again.
+func TestCompletionDoesNotWaitForAServiceThatDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	t.Cleanup(silent.Close)
+	for _, words := range [][]string{
+		{"keys", "get", ""},
+		{"workspaces", "get", ""},
+		{"members", "remove", ""}, // asks who it is first
+		{"invites", "revoke", ""}, // likewise
+		{"keys", "list", "--workspace", ""},
+	} {
+		t.Run(words[0]+" "+words[1], func(t *testing.T) {
+			t.Parallel()
+			var out bytes.Buffer
+			process := cli.Process{Args: append([]string{"__complete"}, words...), Stdout: &out, Stderr: &bytes.Buffer{},
+				Environ: []string{"KEYPIN_BASE_URL=" + silent.URL, "KEYPIN_API_KEY=something"}}
+			ended := make(chan int, 1)
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			go func() { ended <- cli.Main(ctx, process) }()
+			select {
+			case code := <-ended:
+				if code != 0 || out.String() != ":4\n" {
+					t.Errorf("ended with %d and %q", code, out.String())
+				}
+			case <-time.After(10 * time.Second):
+				t.Error("it still waits")
+			}
+		})
+	}
+}
 
 // TestCompletionWorksInRealShells loads the completion as its help says, and presses Tab.
 func TestCompletionWorksInRealShells(t *testing.T) {

@@ -4,17 +4,11 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"github.com/keypin/keypin/internal/cli/console"
 )
 
 func newConfig(p Process) *cobra.Command {
-	group := &cobra.Command{
-		Use:   "config",
-		Short: "Check or show the configuration",
-		Args:  cobra.ArbitraryArgs,
-		RunE: run(func(*cobra.Command) error {
-			return misuse("the commands below it are check and print")
-		}),
-	}
 	check := &cobra.Command{
 		Use:   "check",
 		Short: "Check the configuration without starting anything",
@@ -49,7 +43,6 @@ settings that "keypin config check" would complain about, too.`,
 	}
 	for _, cmd := range []*cobra.Command{check, show} {
 		addSettings(cmd, flagListen, flagDataListen, flagDataDir, flagDatabase, flagRedis, flagInsecure)
-		group.AddCommand(cmd)
 	}
-	return group
+	return console.Group(&cobra.Command{Use: "config", Short: "Check or show the configuration"}, check, show)
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keypin/keypin/internal/app"
+	"github.com/keypin/keypin/internal/cli/problem"
+	"github.com/keypin/keypin/internal/cli/show"
 	"github.com/keypin/keypin/internal/config"
 	"github.com/keypin/keypin/internal/keypin"
 )
@@ -46,8 +48,8 @@ command fails. No node may run on the target.`,
 			if err := checkCopy(source, target); err != nil {
 				return err
 			}
-			show := progress{w: p.Stderr, clock: time.Now}
-			sums, err := app.Copy(cmd.Context(), source, target, show.told)
+			copying := progress{w: p.Stderr, clock: time.Now}
+			sums, err := app.Copy(cmd.Context(), source, target, copying.told)
 			if err != nil {
 				return err
 			}
@@ -70,7 +72,7 @@ func checkCopy(from, to keypin.Secret) error {
 		wrong, right = "is PostgreSQL", "must be sqlite://PATH: copying goes from SQLite to PostgreSQL"
 	}
 	if wrong != "" {
-		return misuse("--from " + wrong + "; " + right)
+		return problem.Usage("--from %s; %s", wrong, right)
 	}
 	wrong, right = config.DatabaseProblem(to)
 	if wrong == "" && !config.IsPostgres(to) {
@@ -80,7 +82,7 @@ func checkCopy(from, to keypin.Secret) error {
 		wrong, right = "is not given, nor is the setting database", "must be postgres://USER:PASSWORD@HOST:PORT/DATABASE"
 	}
 	if wrong != "" {
-		return misuse("--to " + wrong + "; " + right)
+		return problem.Usage("--to %s; %s", wrong, right)
 	}
 	return nil
 }
@@ -98,20 +100,20 @@ func (p *progress) told(table string, rows, written int64, done bool) {
 		return
 	}
 	p.last = now
-	note(p.w, "%s: %d rows, %d of them written%s\n", table, rows, written, map[bool]string{true: "", false: " …"}[done])
+	show.Lines(p.w, fmt.Sprintf("%s: %d rows, %d of them written%s\n", table, rows, written, map[bool]string{true: "", false: " …"}[done]))
 }
 
 func printSums(w io.Writer, sums []app.TableSum) error {
-	var b strings.Builder
-	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	_, err := fmt.Fprintln(table, "TABLE\tROWS\tSHA-256")
+	lines := []string{"TABLE\tROWS\tSHA-256"}
 	for _, sum := range sums {
-		_, lineErr := fmt.Fprintf(table, "%s\t%d\t%x\n", sum.Table, sum.Rows, sum.Hash)
-		err = errors.Join(err, lineErr)
+		lines = append(lines, fmt.Sprintf("%s\t%d\t%x", sum.Table, sum.Rows, sum.Hash))
 	}
-	err = errors.Join(err, table.Flush())
-	if err == nil {
-		_, err = io.WriteString(w, b.String())
-	}
-	return err
+	return printColumns(w, lines)
+}
+
+// printColumns writes lines whose cells are parted by tabs, one below the other.
+func printColumns(w io.Writer, lines []string) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	_, err := io.WriteString(table, strings.Join(lines, "\n")+"\n")
+	return errors.Join(err, table.Flush())
 }

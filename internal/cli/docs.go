@@ -2,30 +2,21 @@ package cli
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/keypin/keypin/internal/app"
+	"github.com/keypin/keypin/internal/cli/console"
 	"github.com/keypin/keypin/internal/keypin"
 )
 
 func newDocs(p Process) *cobra.Command {
-	group := &cobra.Command{
-		Use:   "docs",
-		Short: "See what readers thought of the documentation",
-		Args:  cobra.ArbitraryArgs,
-		RunE: run(func(*cobra.Command) error {
-			return misuse("the command below it is feedback")
-		}),
-	}
 	var on string
 	var asJSON bool
 	feedback := &cobra.Command{
@@ -62,8 +53,7 @@ service may run meanwhile. Who the readers were is not kept.`,
 	feedback.Flags().StringVar(&on, "page", "", "only the page at `PATH`, such as /docs/quickstart")
 	feedback.Flags().BoolVar(&asJSON, "json", false, "print a line of JSON for each answer")
 	addSettings(feedback, flagDataDir, flagDatabase)
-	group.AddCommand(feedback)
-	return group
+	return console.Group(&cobra.Command{Use: "docs", Short: "See what readers thought of the documentation"}, feedback)
 }
 
 func printVote(w io.Writer, v keypin.PageVote) error {
@@ -99,8 +89,8 @@ func (all *votes) add(v keypin.PageVote) {
 	}
 }
 
-// print writes a line for each page, those first that helped the fewest, and then the
-// comments.
+// print writes a line for each page, those first that the most found of no help, and then
+// the comments.
 func (all *votes) print(w io.Writer) error {
 	if len(all.byPage) == 0 {
 		_, err := fmt.Fprintln(w, "nobody has answered yet")
@@ -108,20 +98,18 @@ func (all *votes) print(w io.Writer) error {
 	}
 	pages := slices.Sorted(maps.Keys(all.byPage))
 	slices.SortStableFunc(pages, func(a, b string) int { return all.byPage[b].no - all.byPage[a].no })
-	var b strings.Builder
-	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	_, err := fmt.Fprintln(table, "PAGE\tHELPFUL\tNOT")
+	lines := []string{"PAGE\tHELPFUL\tNOT"}
 	for _, page := range pages {
-		_, lineErr := fmt.Fprintf(table, "%s\t%d\t%d\n", page, all.byPage[page].yes, all.byPage[page].no)
-		err = errors.Join(err, lineErr)
+		lines = append(lines, fmt.Sprintf("%s\t%d\t%d", page, all.byPage[page].yes, all.byPage[page].no))
 	}
-	err = errors.Join(err, table.Flush())
+	if err := printColumns(w, lines); err != nil {
+		return err
+	}
+	var b strings.Builder
 	for _, v := range all.comments {
 		answer := map[bool]string{true: "helpful", false: "not helpful"}[v.Helpful]
 		fmt.Fprintf(&b, "\n%s  %s  %s\n  %s\n", v.At.UTC().Format(time.RFC3339), v.Page, answer, strings.ReplaceAll(v.Comment, "\n", "\n  "))
 	}
-	if err == nil {
-		_, err = io.WriteString(w, b.String())
-	}
+	_, err := io.WriteString(w, b.String())
 	return err
 }

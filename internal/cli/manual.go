@@ -79,7 +79,7 @@ values and defaults, what it reads and what it ends with.`,
 			template, _ := flags.GetString("template") // likewise
 			format, err := show.NewFormat(true, query, template, time.Now())
 			if err != nil {
-				return misuse(err.Error())
+				return problem.Usage("%v", err)
 			}
 			return format.Write(p.Stdout, manual.NewManifest(cmd.Root(), about()))
 		}),
@@ -87,22 +87,22 @@ values and defaults, what it reads and what it ends with.`,
 }
 
 func newMan(p Process) *cobra.Command {
-	cmd := &cobra.Command{
+	return &cobra.Command{
 		Use:     "man FOLDER",
 		Short:   "Write manual pages into a folder",
 		Long:    "Man writes a manual page for every command into a folder, which it makes if it is\nmissing. Pages of the same names are replaced.",
 		Example: "  keypin man ~/.local/share/man/man1 && man keypin-keys-create",
 		Args:    cobra.ExactArgs(1),
+		RunE: run(func(cmd *cobra.Command) error {
+			folder := cmd.Flags().Arg(0)
+			pages, err := manual.WriteMan(folder, cmd.Root(), about())
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(p.Stdout, "%d pages in %s\n", pages, folder)
+			return err
+		}),
 	}
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		pages, err := manual.WriteMan(args[0], cmd.Root(), about())
-		if err != nil {
-			return failure{err}
-		}
-		_, err = fmt.Fprintf(p.Stdout, "%d pages in %s\n", pages, args[0])
-		return err
-	}
-	return cmd
 }
 
 // addTopics adds pages of help that are no commands.

@@ -39,7 +39,7 @@ func addSettings(cmd *cobra.Command, names ...string) {
 		}
 	}
 	if slices.Contains(names, flagInsecure) {
-		f.Bool(flagInsecure, false, "allow the local issuer on an address that is not loopback; whoever reads\nthe data folder can then sign in as anyone from elsewhere")
+		f.Bool(flagInsecure, false, "allow the local issuer on an address that is not loopback; whoever reads the data folder can then sign in as anyone from elsewhere")
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 
 	"github.com/keypin/keypin/internal/app"
 	"github.com/keypin/keypin/internal/authn"
+	"github.com/keypin/keypin/internal/cli/problem"
+	"github.com/keypin/keypin/internal/cli/show"
 	"github.com/keypin/keypin/internal/keypin"
 )
 
@@ -29,9 +31,9 @@ of that organisation, which the first such token makes.`,
 		RunE: run(func(cmd *cobra.Command) error {
 			switch {
 			case cmd.Flags().Changed("role") && ask.Org == "":
-				return misuse("--role says nothing without --org: give both, or neither")
+				return problem.Usage("--role says nothing without --org: give both, or neither")
 			case cmd.Flags().Changed("org") && ask.Org == "":
-				return misuse("--org is empty: name an organisation, or leave the flag out")
+				return problem.Usage("--org is empty: name an organisation, or leave the flag out")
 			}
 			ask.Role = keypin.Role(role)
 			c, err := load(cmd, p.Environ)
@@ -43,7 +45,7 @@ of that organisation, which the first such token makes.`,
 				return flagFault(err)
 			}
 			if madeKey {
-				note(p.Stderr, "note: made a new signing key in %s; only a service that runs with this data folder accepts the token\n", c.DataDir)
+				show.Lines(p.Stderr, fmt.Sprintf("note: made a new signing key in %s; only a service that runs with this data folder accepts the token\n", c.DataDir))
 			}
 			_, err = fmt.Fprintln(p.Stdout, token.Reveal())
 			return err
@@ -61,7 +63,7 @@ of that organisation, which the first such token makes.`,
 	return cmd
 }
 
-// flagFault turns the faults of a token request into a misuse that names the flags.
+// flagFault turns the faults of a token request into a problem that names the flags.
 func flagFault(err error) error {
 	var wrong *keypin.Error
 	if !errors.As(err, &wrong) || wrong.Code != keypin.CodeValidation {
@@ -78,5 +80,5 @@ func flagFault(err error) error {
 		}
 		text += flag + " " + d.Message
 	}
-	return misuse(text)
+	return problem.Usage("%s", text)
 }

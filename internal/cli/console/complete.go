@@ -38,14 +38,7 @@ func mustComplete(cmd *cobra.Command, flag string, how completion) {
 // completeGlobals completes the global flags.
 func (c *console) completeGlobals(root *cobra.Command) {
 	mustComplete(root, "profile", c.completeProfiles)
-	mustComplete(root, "workspace", c.completing(func(s *session, ctx context.Context, api *client.Client) ([]string, error) {
-		all, err := firstOf(api.Workspaces.List(ctx, client.ListParams{}))
-		var out []string
-		for _, w := range all {
-			out = append(out, cobra.CompletionWithDesc(w.ID, show.Clean(w.Name)))
-		}
-		return out, err
-	}))
+	mustComplete(root, "workspace", c.completeWorkspaces(func(w *client.Workspace) string { return w.ID }))
 	for _, flag := range []string{"base-url", "jq", "template"} {
 		mustComplete(root, flag, cobra.NoFileCompletions)
 	}
@@ -77,26 +70,25 @@ func (c *console) completeProfiles(cmd *cobra.Command, _ []string, _ string) ([]
 	return out, cobra.ShellCompDirectiveNoFileComp
 }
 
-// completing completes from what the service says, if it says so soon.
-// Whatever goes wrong completes nothing: there is nobody to tell.
-func (c *console) completing(list func(*session, context.Context, *client.Client) ([]string, error)) completion {
+// completing completes from what the service says, if it says so soon: the session ends
+// after completionTime, with every call that is made in it. Whatever goes wrong completes
+// nothing: there is nobody to tell.
+func (c *console) completing(list func(*session, *client.Client) ([]string, error)) completion {
 	return func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 		const nothing = cobra.ShellCompDirectiveNoFileComp
-		if cmd.Context() == nil {
-			cmd.SetContext(context.Background())
-		}
 		s, err := c.begin(cmd)
 		if err != nil {
 			return nil, nothing
 		}
 		s.out.Stderr, s.out.Quiet = io.Discard, true
+		ctx, cancel := context.WithTimeout(s.ctx, completionTime)
+		defer cancel()
+		s.ctx = ctx
 		api, err := s.client()
 		if err != nil {
 			return nil, nothing
 		}
-		ctx, cancel := context.WithTimeout(cmd.Context(), completionTime)
-		defer cancel()
-		out, err := list(s, ctx, api)
+		out, err := list(s, api)
 		if err != nil {
 			return nil, nothing
 		}
@@ -106,8 +98,8 @@ func (c *console) completing(list func(*session, context.Context, *client.Client
 
 // completeKeys completes the last characters of keys; their names are what is shown.
 func (c *console) completeKeys(status client.KeyStatus) completion {
-	return once(c.completing(func(_ *session, ctx context.Context, api *client.Client) ([]string, error) {
-		page, err := api.Keys.ListPage(ctx, client.ListKeysParams{Status: status, Limit: 100})
+	return once(c.completing(func(s *session, api *client.Client) ([]string, error) {
+		page, err := api.Keys.ListPage(s.ctx, client.ListKeysParams{Status: status, Limit: 100})
 		if err != nil {
 			return nil, err
 		}
@@ -119,31 +111,51 @@ func (c *console) completeKeys(status client.KeyStatus) completion {
 	}))
 }
 
-func (c *console) completeWorkspaces(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
-	return once(c.completing(func(_ *session, ctx context.Context, api *client.Client) ([]string, error) {
-		all, err := firstOf(api.Workspaces.List(ctx, client.ListParams{}))
-		var out []string
-		for _, w := range all {
-			out = append(out, cobra.CompletionWithDesc(w.Slug, show.Clean(w.Name)))
-		}
-		return out, err
-	}))(cmd, args, word)
+// completeSlugs completes an argument that names a workspace.
+func (c *console) completeSlugs() completion {
+	return once(c.completeWorkspaces(func(w *client.Workspace) string { return w.Slug }))
 }
 
-// completeMembers completes e-mail addresses of members, or of who is invited.
-func (c *console) completeMembers(pending bool) completion {
-	return once(c.completing(func(s *session, ctx context.Context, api *client.Client) ([]string, error) {
+// completeWorkspaces completes workspaces by what names one; their names are shown beside.
+func (c *console) completeWorkspaces(name func(*client.Workspace) string) completion {
+	return c.completing(func(s *session, api *client.Client) ([]string, error) {
+		all, err := firstOf(maxOffered, api.Workspaces.List(s.ctx, client.ListParams{}))
+		var out []string
+		for _, w := range all {
+			out = append(out, cobra.CompletionWithDesc(name(&w), show.Clean(w.Name)))
+		}
+		return out, err
+	})
+}
+
+// completeMembers completes e-mail addresses of members.
+func (c *console) completeMembers() completion {
+	return once(c.completing(func(s *session, api *client.Client) ([]string, error) {
 		workspace, err := s.ownWorkspace()
 		if err != nil {
 			return nil, err
 		}
-		all, err := firstOf(api.Members.List(ctx, workspace, client.ListParams{}))
+		active := func(m *client.Member) bool { return m.Status == client.MemberActive && m.Email != "" }
+		all, err := firstOf(maxOffered, where(api.Members.List(s.ctx, workspace, client.ListParams{}), active))
 		var out []string
-		for i := range all {
-			m := &all[i]
-			if (m.Status == client.MemberPending) == pending && m.Email != "" {
-				out = append(out, cobra.CompletionWithDesc(m.Email, string(m.Role)))
-			}
+		for _, m := range all {
+			out = append(out, cobra.CompletionWithDesc(m.Email, string(m.Role)))
+		}
+		return out, err
+	}))
+}
+
+// completeInvites completes e-mail addresses of who is invited.
+func (c *console) completeInvites() completion {
+	return once(c.completing(func(s *session, api *client.Client) ([]string, error) {
+		workspace, err := s.ownWorkspace()
+		if err != nil {
+			return nil, err
+		}
+		all, err := firstOf(maxOffered, api.Invites.List(s.ctx, workspace, client.ListParams{}))
+		var out []string
+		for _, v := range all {
+			out = append(out, cobra.CompletionWithDesc(v.Email, string(v.Role)))
 		}
 		return out, err
 	}))

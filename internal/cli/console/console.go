@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -118,14 +119,11 @@ func (c *console) begin(cmd *cobra.Command) (*session, error) {
 func (s *session) ended(err error) error {
 	var known *problem.Problem
 	var file *profile.FileError
-	var done quiet
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &known):
 		return known
-	case errors.As(err, &done):
-		return done
 	case errors.Is(err, ask.ErrInterrupted), s.ctx.Err() != nil:
 		return problem.Interrupted()
 	case errors.As(err, &file):
@@ -188,7 +186,7 @@ func (s *session) connect(settings profile.Settings, credential client.Secret) (
 	options := []client.Option{client.WithUserAgent("keypin-cli/" + s.process.Version)}
 	if !credential.IsZero() {
 		if _, err := client.New(profile.DefaultBaseURL, client.WithToken(credential.Reveal())); err != nil {
-			return nil, problem.Usage("%s is not a credential: %s", orElse(settings.Credential.Source, "what was given"), tail(err))
+			return nil, problem.Usage("%s is not a credential: %s", cmp.Or(settings.Credential.Source, "what was given"), tail(err))
 		}
 		options = append(options, client.WithToken(credential.Reveal()))
 	}
@@ -242,13 +240,19 @@ func (s *session) data(data any, person func() error) error {
 	return person()
 }
 
+// mayAsk refuses a question to which nobody can say yes. Whoever asks the service for what
+// the question names comes here first, so that nothing is sent in vain.
+func (s *session) mayAsk(question string) error {
+	if s.flags.yes || s.ask.Possible() {
+		return nil
+	}
+	return problem.Usage("%s There is no terminal to ask on", question).WithDo("add --yes if it is meant")
+}
+
 // confirm asks before something that cannot be undone.
 func (s *session) confirm(question, description string) error {
-	switch {
-	case s.flags.yes:
-		return nil
-	case !s.ask.Possible():
-		return problem.Usage("%s There is no terminal to ask on", question).WithDo("add --yes if it is meant")
+	if err := s.mayAsk(question); err != nil || s.flags.yes {
+		return err
 	}
 	yes, err := s.ask.Confirm(s.ctx, question, description)
 	if err != nil {
@@ -260,8 +264,8 @@ func (s *session) confirm(question, description string) error {
 	return nil
 }
 
-// group makes a command that holds others.
-func group(cmd *cobra.Command, commands ...*cobra.Command) *cobra.Command {
+// Group makes a command that holds others.
+func Group(cmd *cobra.Command, commands ...*cobra.Command) *cobra.Command {
 	cmd.Args = cobra.ArbitraryArgs
 	cmd.SuggestionsMinimumDistance = 2
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -291,11 +295,4 @@ func takes(least, most int, names string) cobra.PositionalArgs {
 		}
 		return nil
 	}
-}
-
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
 }

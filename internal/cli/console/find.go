@@ -10,8 +10,8 @@ import (
 	"github.com/keypin/keypin/internal/cli/show"
 )
 
-// maxCandidates bounds how many are looked at to find one by its name.
-const maxCandidates = 1000
+// maxOffered bounds how many are offered to choose from.
+const maxOffered = 1000
 
 // findKey fetches a key by its id, its name or its last characters. Of several with the
 // same name the one that can be used is meant, for the others are what it was rotated from.
@@ -26,26 +26,22 @@ func (s *session) findKey(ref string) (*client.APIKey, error) {
 	if at := strings.LastIndex(ref, "-xxxxxx-"); at >= 0 {
 		text = ref[at+len("-xxxxxx-"):]
 	}
-	candidates, err := call(s, func(ctx context.Context, api *client.Client) ([]client.APIKey, error) {
-		return firstOf(api.Keys.List(ctx, client.ListKeysParams{Status: client.KeysAll, Text: text}))
+	named := func(k *client.APIKey) bool { return k.Name == ref || k.KeySuffix == ref || k.Preview == ref }
+	all, err := call(s, func(ctx context.Context, api *client.Client) ([]client.APIKey, error) {
+		return client.Collect(where(api.Keys.List(ctx, client.ListKeysParams{Status: client.KeysAll, Text: text}), named))
 	})
 	if err != nil {
 		return nil, err
 	}
-	var usable, others []client.APIKey
-	for _, k := range candidates {
-		if k.Name != ref && k.KeySuffix != ref && k.Preview != ref {
-			continue
-		}
-		if state := s.keyState(&k).Text; state == "active" {
+	var usable []client.APIKey
+	for _, k := range all {
+		if s.keyState(&k).Text == "active" {
 			usable = append(usable, k)
-		} else {
-			others = append(others, k)
 		}
 	}
 	matches := usable
 	if len(usable) == 0 {
-		matches = others
+		matches = all
 	}
 	switch len(matches) {
 	case 1:
@@ -61,14 +57,25 @@ func (s *session) findKey(ref string) (*client.APIKey, error) {
 	return nil, p.WithDo("name the one that is meant by its id or its last 6 characters")
 }
 
-// firstOf collects a list up to a bound.
-func firstOf[T any](list iter.Seq2[T, error]) ([]T, error) {
+// where is a list without what does not match.
+func where[T any](list iter.Seq2[T, error], match func(*T) bool) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for item, err := range list {
+			if (err != nil || match(&item)) && !yield(item, err) {
+				return
+			}
+		}
+	}
+}
+
+// firstOf collects the first n of a list. No page behind them is fetched.
+func firstOf[T any](n int, list iter.Seq2[T, error]) ([]T, error) {
 	var items []T
 	for item, err := range list {
 		if err != nil {
 			return nil, err
 		}
-		if items = append(items, item); len(items) == maxCandidates {
+		if items = append(items, item); len(items) == n {
 			break
 		}
 	}
@@ -84,16 +91,14 @@ func (s *session) findWorkspace(ref string) (string, error) {
 	if ref == "" {
 		return s.ownWorkspace()
 	}
-	all, err := call(s, func(ctx context.Context, api *client.Client) ([]client.Workspace, error) {
-		return firstOf(api.Workspaces.List(ctx, client.ListParams{}))
+	found, err := call(s, func(ctx context.Context, api *client.Client) ([]client.Workspace, error) {
+		return firstOf(1, where(api.Workspaces.List(ctx, client.ListParams{}), func(w *client.Workspace) bool { return w.Slug == ref }))
 	})
 	if err != nil {
 		return "", err
 	}
-	for _, w := range all {
-		if w.Slug == ref {
-			return w.ID, nil
-		}
+	if len(found) > 0 {
+		return found[0].ID, nil
 	}
 	return "", problem.Failed("you are in no workspace with this slug").WithDo("keypin workspaces list shows those you are in; name one by its slug or id")
 }
@@ -113,25 +118,43 @@ func (s *session) ownWorkspace() (string, error) {
 	return me.WorkspaceID, nil
 }
 
-// findMember gives a row of the list of members by its id or e-mail address; pending
-// tells whether an invite is meant.
-func (s *session) findMember(workspace, ref string, pending bool) (*client.Member, error) {
-	what, status := "member", client.MemberActive
-	if pending {
-		what, status = "pending invite", client.MemberPending
+// findMember gives a member by its id or e-mail address.
+func (s *session) findMember(workspace, ref string) (*client.Member, error) {
+	// The list ends with the pending invites, which are no members yet.
+	meant := func(m *client.Member) bool {
+		return m.Status == client.MemberActive && (same(m.ID, ref) || same(m.UserID, ref) || same(m.Email, ref))
 	}
-	all, err := call(s, func(ctx context.Context, api *client.Client) ([]client.Member, error) {
-		return firstOf(api.Members.List(ctx, workspace, client.ListParams{}))
+	found, err := call(s, func(ctx context.Context, api *client.Client) ([]client.Member, error) {
+		return firstOf(1, where(api.Members.List(ctx, workspace, client.ListParams{}), meant))
 	})
 	if err != nil {
 		return nil, err
 	}
-	for i := range all {
-		m := &all[i]
-		if m.Status == status && (strings.EqualFold(m.ID, ref) || m.UserID != "" && strings.EqualFold(m.UserID, ref) || m.Email != "" && strings.EqualFold(m.Email, ref)) {
-			return m, nil
-		}
+	if len(found) == 0 {
+		return nil, problem.Failed("there is no such member in the workspace").
+			WithDo("keypin members list shows the members; name one by its id or e-mail address")
 	}
-	return nil, problem.Failed("there is no such %s in the workspace", what).
-		WithDo("keypin members list shows the members and the pending invites; name one by its id or e-mail address")
+	return &found[0], nil
 }
+
+// findInvite gives the workspace and the id of a pending invite by its id or e-mail
+// address; an id is believed.
+func (s *session) findInvite(ref string) (workspace, id string, err error) {
+	if workspace, err = s.ownWorkspace(); err != nil || isUUID(ref) {
+		return workspace, ref, err
+	}
+	found, err := call(s, func(ctx context.Context, api *client.Client) ([]client.Invite, error) {
+		return firstOf(1, where(api.Invites.List(ctx, workspace, client.ListParams{}), func(v *client.Invite) bool { return same(v.Email, ref) }))
+	})
+	if err != nil {
+		return "", "", err
+	}
+	if len(found) == 0 {
+		return "", "", problem.Failed("there is no such pending invite in the workspace").
+			WithDo("keypin invites list shows those there are; name one by its id or e-mail address")
+	}
+	return workspace, found[0].ID, nil
+}
+
+// same tells whether a value is there and what is meant, in whatever case.
+func same(value, ref string) bool { return value != "" && strings.EqualFold(value, ref) }

@@ -68,7 +68,7 @@ func (s *session) health() error {
 		})
 	})
 	if err == nil && !r.Ready {
-		return quiet{problem.ExitFailed}
+		return problem.Told()
 	}
 	return err
 }

@@ -9,12 +9,11 @@ import (
 
 	"github.com/keypin/keypin/client"
 	"github.com/keypin/keypin/internal/cli/manual"
-	"github.com/keypin/keypin/internal/cli/problem"
 	"github.com/keypin/keypin/internal/cli/show"
 )
 
 func (c *console) invites() *cobra.Command {
-	return group(&cobra.Command{
+	return Group(&cobra.Command{
 		Use:   "invites",
 		Short: "Invite people to a workspace, or accept an invite",
 		Long: `An invite's token lets whoever holds it join a workspace, for 14 days. No mail is
@@ -79,7 +78,6 @@ func (s *session) inviteDetails(v *client.Invite) error {
 }
 
 func (c *console) invitesCreate() *cobra.Command {
-	role := newRole()
 	cmd := &cobra.Command{
 		Use:   "create EMAIL",
 		Short: "Invite somebody",
@@ -88,11 +86,9 @@ with keypin invites accept. Admins only.`,
 		Example: "  keypin invites create ann@example.com --role editor\n  keypin invites create ann@example.com --role viewer --output-file ann.invite",
 		Args:    takes(1, 1, "EMAIL"),
 	}
+	role := addRole(cmd)
 	to := addSecretOut(cmd, false)
 	cmd.RunE = c.run(func(s *session, args []string) error {
-		if role.value == "" {
-			return problem.Usage("needs --role admin, editor or viewer")
-		}
 		if err := to.check(s); err != nil {
 			return err
 		}
@@ -117,25 +113,20 @@ with keypin invites accept. Admins only.`,
 		}
 		return nil
 	})
-	cmd.Flags().Var(role, "role", roleHelp)
-	completeChoices(cmd)
 	return cmd
 }
 
 func (c *console) invitesUpdate() *cobra.Command {
-	role := newRole()
 	cmd := &cobra.Command{
 		Use:               "update INVITE",
 		Short:             "Change the role that an invite gives",
 		Long:              "Update changes the role that a pending invite gives; admins only.",
 		Example:           "  keypin invites update ann@example.com --role viewer",
 		Args:              takes(1, 1, "INVITE"),
-		ValidArgsFunction: c.completeMembers(true),
+		ValidArgsFunction: c.completeInvites(),
 	}
+	role := addRole(cmd)
 	cmd.RunE = c.run(func(s *session, args []string) error {
-		if role.value == "" {
-			return problem.Usage("needs --role admin, editor or viewer")
-		}
 		workspace, id, err := s.findInvite(args[0])
 		if err != nil {
 			return err
@@ -148,21 +139,7 @@ func (c *console) invitesUpdate() *cobra.Command {
 		}
 		return s.data(v, func() error { return s.inviteDetails(v) })
 	})
-	cmd.Flags().Var(role, "role", roleHelp)
-	completeChoices(cmd)
 	return cmd
-}
-
-// findInvite gives the workspace and the id of an invite.
-func (s *session) findInvite(ref string) (workspace, id string, err error) {
-	if workspace, err = s.ownWorkspace(); err != nil || isUUID(ref) {
-		return workspace, ref, err
-	}
-	m, err := s.findMember(workspace, ref, true)
-	if err != nil {
-		return "", "", err
-	}
-	return workspace, m.ID, nil
 }
 
 func (c *console) invitesRevoke() *cobra.Command {
@@ -173,17 +150,17 @@ func (c *console) invitesRevoke() *cobra.Command {
 		Example:           "  keypin invites revoke ann@example.com --yes",
 		Args:              takes(1, 1, "INVITE"),
 		Annotations:       destructive(),
-		ValidArgsFunction: c.completeMembers(true),
+		ValidArgsFunction: c.completeInvites(),
 		RunE: c.run(func(s *session, args []string) error {
 			const question = "Take back %s?"
-			if !s.flags.yes && !s.ask.Possible() {
-				return s.confirm(sentenceOf(question, "the invite"), "")
+			if err := s.mayAsk(fmt.Sprintf(question, "the invite")); err != nil {
+				return err
 			}
 			workspace, id, err := s.findInvite(args[0])
 			if err != nil {
 				return err
 			}
-			if err := s.confirm(sentenceOf(question, "the invite of "+show.Clean(args[0])), "Its token is worth nothing then."); err != nil {
+			if err := s.confirm(fmt.Sprintf(question, "the invite of "+show.Clean(args[0])), "Its token is worth nothing then."); err != nil {
 				return err
 			}
 			v, err := call(s, func(ctx context.Context, api *client.Client) (*client.Invite, error) {
@@ -232,9 +209,6 @@ see it.`,
 		}),
 	}
 }
-
-// sentenceOf puts what is meant into a question.
-func sentenceOf(question, what string) string { return fmt.Sprintf(question, what) }
 
 // destructive marks a command that asks before it does what cannot be undone.
 func destructive() map[string]string { return map[string]string{manual.Destructive: "true"} }

@@ -15,7 +15,7 @@ import (
 )
 
 func (c *console) keys() *cobra.Command {
-	return group(&cobra.Command{
+	return Group(&cobra.Command{
 		Use:   "keys",
 		Short: "Make, list, change, rotate, revoke and verify API keys",
 		Long: `API keys belong to a workspace. Where a command takes KEY, name it by its id, its
@@ -144,7 +144,7 @@ func (s *session) showKeys(keys []client.APIKey, params client.ListKeysParams) e
 	for i := range keys {
 		k := &keys[i]
 		rows[i] = []show.Cell{
-			s.keyState(k), {Text: k.Name, Style: show.Strong}, {Text: k.Preview}, {Text: strings.Join(k.Scopes, ","), Exact: strings.Join(k.Scopes, ",")},
+			s.keyState(k), {Text: k.Name, Style: show.Strong}, {Text: k.Preview}, {Text: strings.Join(k.Scopes, ",")},
 			s.out.AgoOr(k.LastUsedAt, "never"), s.out.Ago(k.CreatedAt), {Text: k.ID, Style: show.Faint},
 		}
 	}

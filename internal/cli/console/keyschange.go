@@ -215,11 +215,11 @@ func (s *session) keyToEnd(ref string, asks bool, question string) (string, erro
 	if !asks || s.flags.yes {
 		return s.keyID(ref)
 	}
-	if !s.ask.Possible() {
-		if looksSecret(ref) {
-			return "", notAsArgument()
-		}
-		return "", s.confirm(fmt.Sprintf(question, "the key"), "")
+	if looksSecret(ref) {
+		return "", notAsArgument()
+	}
+	if err := s.mayAsk(fmt.Sprintf(question, "the key")); err != nil {
+		return "", err
 	}
 	k, err := s.findKey(ref)
 	if err != nil {

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,9 +24,10 @@ func (c *console) keysVerify() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify [-]",
 		Short: "Check whether a key is good",
-		Long: `Verify asks the service whether a key is good, and what it may do. It asks for the key
-without showing it; where there is no terminal, it reads it from standard input. The key is never an argument itself: other users of the machine
-and your shell's history could see it.
+		Long: `Verify asks the service whether a key is good, and what it may do. It asks for the
+key without showing it; where there is no terminal, it reads it from standard input.
+The key is never an argument itself: other users of the machine and your shell's
+history could see it.
 
 A check counts against the key's limit unless --cost 0 is given. The exit code is 0
 when the key is good and 1 when it is not.`,
@@ -119,7 +121,7 @@ func (s *session) showVerdict(v *client.Verification) error {
 		return s.out.Details(lines)
 	})
 	if err == nil && !v.Valid {
-		return quiet{problem.ExitFailed}
+		return problem.Told()
 	}
 	return err
 }
@@ -137,13 +139,5 @@ func outcome(code client.Outcome) string {
 		client.OutcomeRateLimited:       "it has reached its limit of this minute",
 		client.OutcomeQuotaExceeded:     "it has used up its quota",
 	}[code]
-	return orElse(words, string(code))
+	return cmp.Or(words, string(code))
 }
-
-// quiet ends a command with an exit code whose reason is on standard output already.
-type quiet struct{ code int }
-
-func (q quiet) Error() string { return fmt.Sprintf("exit code %d", q.code) }
-
-// ExitCode is what the process ends with.
-func (q quiet) ExitCode() int { return q.code }

@@ -64,10 +64,7 @@ func (s *session) login(withToken bool) error {
 	if err != nil {
 		return err
 	}
-	// It is another's workspace that a profile names from before.
-	if !strings.HasPrefix(s.settings.Workspace.Source, "--") && s.settings.Workspace.Source != profile.EnvWorkspace {
-		s.settings.Workspace = profile.Setting{}
-	}
+	s.settings.DropWorkspace()
 	s.settings.Credential = profile.Setting{}
 	if s.api, err = s.connect(s.settings, credential); err != nil {
 		return err
@@ -93,17 +90,19 @@ func (s *session) askAddress(withToken bool) error {
 	if err != nil {
 		return err
 	}
-	s.settings.BaseURL = profile.Given(address, "your answer")
+	s.settings.BaseURL = profile.NewSetting(address, "your answer")
 	return nil
 }
 
 // keep writes the profile and tells who is signed in.
 func (s *session) keep(me *client.WhoAmI, credential client.Secret) error {
 	base := strings.TrimRight(s.settings.BaseURL.Value(), "/")
+	inUse := ""
 	err := s.store.Update(func(f *profile.File) error {
 		if len(f.Profiles) == 0 {
 			f.Current = s.settings.Profile
 		}
+		inUse = f.InUse()
 		f.Profiles[s.settings.Profile] = profile.Profile{BaseURL: base, WorkspaceID: me.WorkspaceID, Credential: credential}
 		return nil
 	})
@@ -118,7 +117,7 @@ func (s *session) keep(me *client.WhoAmI, credential client.Secret) error {
 	if at, ok := expiry(credential); ok {
 		s.out.Note("This session token ends %s; sign in again then.", show.Relative(s.out.Now, at))
 	}
-	if file, err := s.store.Load(); err == nil && file.InUse() != s.settings.Profile {
+	if inUse != s.settings.Profile {
 		s.out.Note("To use it: keypin profile use %s, or --profile %[1]s.", s.settings.Profile)
 	}
 	result := struct {

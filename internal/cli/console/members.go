@@ -1,7 +1,9 @@
 package console
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"iter"
 	"strings"
 
@@ -12,12 +14,25 @@ import (
 	"github.com/keypin/keypin/internal/cli/show"
 )
 
-func newRole() *choice { return &choice{allowed: []string{"admin", "editor", "viewer"}} }
-
-const roleHelp = "`ROLE` admin (may do all), editor (their own keys) or viewer (looks only) (needed)"
+// addRole gives a command the flag --role, which it needs.
+func addRole(cmd *cobra.Command) *choice {
+	role := &choice{allowed: []string{"admin", "editor", "viewer"}}
+	cmd.Flags().Var(role, "role", "`ROLE` admin (may do all), editor (their own keys) or viewer (looks only) (needed)")
+	if err := cmd.MarkFlagRequired("role"); err != nil {
+		panic(err) // the flag is defined above
+	}
+	cmd.PreRunE = func(*cobra.Command, []string) error { // before cobra, which does not say what would be right
+		if role.value == "" {
+			return problem.Usage("needs --role admin, editor or viewer")
+		}
+		return nil
+	}
+	completeChoices(cmd)
+	return role
+}
 
 func (c *console) members() *cobra.Command {
-	return group(&cobra.Command{
+	return Group(&cobra.Command{
 		Use:   "members",
 		Short: "List the members of a workspace, change their roles, remove them",
 		Long: `Members belong to the workspace that commands act in; --workspace names another. Where
@@ -53,7 +68,7 @@ func (c *console) membersList() *cobra.Command {
 			rows := make([][]show.Cell, len(all))
 			for i := range all {
 				m := &all[i]
-				rows[i] = []show.Cell{{Text: orElse(m.Email, "-"), Style: show.Strong}, {Text: fullName(m)}, {Text: string(m.Role)}, memberState(m),
+				rows[i] = []show.Cell{{Text: cmp.Or(m.Email, "-"), Style: show.Strong}, {Text: fullName(m)}, {Text: string(m.Role)}, memberState(m),
 					s.out.AgoOr(m.LastActiveAt, "never"), {Text: m.ID, Style: show.Faint}}
 			}
 			return s.out.Table([]show.Column{{Title: "E-MAIL", Least: 12}, {Title: "NAME", Least: 8, Drop: 3}, {Title: "ROLE"}, {Title: "STATE"},
@@ -74,28 +89,25 @@ func memberState(m *client.Member) show.Cell {
 
 // who is a member in a sentence.
 func who(m *client.Member) string {
-	return show.Clean(orElse(m.Email, orElse(fullName(m), m.ID)))
+	return show.Clean(cmp.Or(m.Email, fullName(m), m.ID))
 }
 
 func (c *console) membersUpdate() *cobra.Command {
-	role := newRole()
 	cmd := &cobra.Command{
 		Use:               "update MEMBER",
 		Short:             "Change a member's role",
 		Long:              "Update changes a member's role; admins only. The last admin stays one.",
 		Example:           "  keypin members update ann@example.com --role editor",
 		Args:              takes(1, 1, "MEMBER"),
-		ValidArgsFunction: c.completeMembers(false),
+		ValidArgsFunction: c.completeMembers(),
 	}
+	role := addRole(cmd)
 	cmd.RunE = c.run(func(s *session, args []string) error {
-		if role.value == "" {
-			return problem.Usage("needs --role admin, editor or viewer")
-		}
 		workspace, err := s.ownWorkspace()
 		if err != nil {
 			return err
 		}
-		member, err := s.findMember(workspace, args[0], false)
+		member, err := s.findMember(workspace, args[0])
 		if err != nil {
 			return err
 		}
@@ -110,8 +122,6 @@ func (c *console) membersUpdate() *cobra.Command {
 			return nil
 		})
 	})
-	cmd.Flags().Var(role, "role", roleHelp)
-	completeChoices(cmd)
 	return cmd
 }
 
@@ -123,21 +133,21 @@ func (c *console) membersRemove() *cobra.Command {
 		Example:           "  keypin members remove ann@example.com",
 		Args:              takes(1, 1, "MEMBER"),
 		Annotations:       destructive(),
-		ValidArgsFunction: c.completeMembers(false),
+		ValidArgsFunction: c.completeMembers(),
 		RunE: c.run(func(s *session, args []string) error {
 			const question = "Remove %s from the workspace? Keys that they made go on working."
-			if !s.flags.yes && !s.ask.Possible() {
-				return s.confirm(sentenceOf(question, "the member"), "")
+			if err := s.mayAsk(fmt.Sprintf(question, "the member")); err != nil {
+				return err
 			}
 			workspace, err := s.ownWorkspace()
 			if err != nil {
 				return err
 			}
-			member, err := s.findMember(workspace, args[0], false)
+			member, err := s.findMember(workspace, args[0])
 			if err != nil {
 				return err
 			}
-			if err := s.confirm(sentenceOf(question, who(member)), "The role is "+string(member.Role)+"."); err != nil {
+			if err := s.confirm(fmt.Sprintf(question, who(member)), "The role is "+string(member.Role)+"."); err != nil {
 				return err
 			}
 			m, err := call(s, func(ctx context.Context, api *client.Client) (*client.Member, error) {

@@ -31,7 +31,7 @@ func (c *console) profiles() *cobra.Command {
 		ValidArgsFunction: once(c.completeProfiles),
 		RunE:              c.run(func(s *session, args []string) error { return s.useProfile(args) }),
 	}
-	return group(&cobra.Command{
+	return Group(&cobra.Command{
 		Use:   "profile",
 		Short: "List the profiles, or use another",
 		Long: `A profile is a service and who you are there. keypin login makes one, and

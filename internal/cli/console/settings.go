@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/spf13/cobra"
@@ -29,7 +30,7 @@ func (c *console) workspacesSettings() *cobra.Command {
 		Long:              "Settings shows what every member sees by default. With a flag it changes that; admins\nonly.",
 		Example:           "  keypin workspaces settings\n  keypin workspaces settings acme-labs --language pt-BR --theme dark\n  keypin workspaces settings acme-labs --theme none",
 		Args:              takes(0, 1, "WORKSPACE"),
-		ValidArgsFunction: c.completeWorkspaces,
+		ValidArgsFunction: c.completeSlugs(),
 	}
 	cmd.RunE = c.run(func(s *session, args []string) error {
 		id, err := s.findWorkspace(argument(args))
@@ -55,8 +56,8 @@ func (c *console) workspacesSettings() *cobra.Command {
 		}
 		return s.data(settings, func() error {
 			return s.out.Details([]show.Pair{
-				{Label: "language", Cell: show.Cell{Text: orElse(settings.DefaultLanguage, "not set")}},
-				{Label: "theme", Cell: show.Cell{Text: orElse(string(settings.Theme), "not set")}},
+				{Label: "language", Cell: show.Cell{Text: cmp.Or(settings.DefaultLanguage, "not set")}},
+				{Label: "theme", Cell: show.Cell{Text: cmp.Or(string(settings.Theme), "not set")}},
 			})
 		})
 	})
@@ -80,22 +81,21 @@ func (c *console) workspacesSlug() *cobra.Command {
 		Example: "  keypin workspaces slug acme-labs\n  keypin workspaces slug acme-labs && keypin workspaces create \"Acme Labs\" --slug acme-labs",
 		Args:    takes(1, 1, "SLUG"),
 		RunE: c.run(func(s *session, args []string) error {
-			free, err := call(s, func(ctx context.Context, api *client.Client) (*bool, error) {
-				free, err := api.Workspaces.SlugAvailable(ctx, args[0])
-				return &free, err
+			free, err := call(s, func(ctx context.Context, api *client.Client) (bool, error) {
+				return api.Workspaces.SlugAvailable(ctx, args[0])
 			})
 			if err != nil {
 				return err
 			}
 			said := "free"
-			if !*free {
+			if !free {
 				said = "taken"
 			}
-			err = s.data(slugState{args[0], *free}, func() error {
+			err = s.data(slugState{args[0], free}, func() error {
 				return s.out.Details([]show.Pair{{Label: "slug", Cell: show.Cell{Text: args[0]}}, {Label: "is", Cell: show.Cell{Text: said}}})
 			})
-			if err == nil && !*free {
-				return quiet{problem.ExitFailed}
+			if err == nil && !free {
+				return problem.Told()
 			}
 			return err
 		}),

@@ -126,9 +126,9 @@ func (s *session) showPoints(u client.Usage) error {
 	if most == 0 {
 		return nil
 	}
-	layout := map[client.Granularity]string{client.ByDay: time.DateOnly}[u.Granularity]
-	if layout == "" {
-		layout = "2006-01-02 15:04"
+	layout := "2006-01-02 15:04"
+	if u.Granularity == client.ByDay {
+		layout = time.DateOnly
 	}
 	var rows [][]show.Cell
 	for _, p := range u.Points {

@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"strconv"
 
@@ -15,7 +16,7 @@ import (
 )
 
 func (c *console) workspaces() *cobra.Command {
-	return group(&cobra.Command{
+	return Group(&cobra.Command{
 		Use:   "workspaces",
 		Short: "Make, list, change and delete workspaces, or use another",
 		Long: `A workspace owns keys and has members. Where a command takes WORKSPACE, name it by its
@@ -104,7 +105,7 @@ func (c *console) workspacesGet() *cobra.Command {
 		Long:              "Get shows a workspace by its slug or id; without one, that which commands act in.",
 		Example:           "  keypin workspaces get\n  keypin workspaces get acme-labs --json",
 		Args:              takes(0, 1, "WORKSPACE"),
-		ValidArgsFunction: c.completeWorkspaces,
+		ValidArgsFunction: c.completeSlugs(),
 		RunE: c.run(func(s *session, args []string) error {
 			id, err := s.findWorkspace(argument(args))
 			if err != nil {
@@ -138,7 +139,7 @@ func (c *console) workspacesUpdate() *cobra.Command {
 		Long:              "Update changes what is named and leaves the rest; admins only.",
 		Example:           "  keypin workspaces update acme-labs --name \"Acme Laboratories\"",
 		Args:              takes(0, 1, "WORKSPACE"),
-		ValidArgsFunction: c.completeWorkspaces,
+		ValidArgsFunction: c.completeSlugs(),
 	}
 	cmd.RunE = c.run(func(s *session, args []string) error {
 		var params client.UpdateWorkspaceParams
@@ -182,11 +183,11 @@ func (c *console) workspacesDelete() *cobra.Command {
 		Example:           "  keypin workspaces delete acme-labs",
 		Args:              takes(1, 1, "WORKSPACE"),
 		Annotations:       destructive(),
-		ValidArgsFunction: c.completeWorkspaces,
+		ValidArgsFunction: c.completeSlugs(),
 		RunE: c.run(func(s *session, args []string) error {
 			const question = "Delete %s and revoke every key in it? It cannot be undone."
-			if !s.flags.yes && !s.ask.Possible() {
-				return s.confirm(sentenceOf(question, "the workspace"), "")
+			if err := s.mayAsk(fmt.Sprintf(question, "the workspace")); err != nil {
+				return err
 			}
 			id, err := s.findWorkspace(args[0])
 			if err != nil {
@@ -198,7 +199,7 @@ func (c *console) workspacesDelete() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := s.confirm(sentenceOf(question, "the workspace "+quoted(w.Name)), "Its slug is "+w.Slug+"."); err != nil {
+			if err := s.confirm(fmt.Sprintf(question, "the workspace "+quoted(w.Name)), "Its slug is "+w.Slug+"."); err != nil {
 				return err
 			}
 			gone, err := call(s, func(ctx context.Context, api *client.Client) (*client.DeletedWorkspace, error) {
@@ -222,7 +223,7 @@ func (c *console) workspacesUse() *cobra.Command {
 		Long:              "Use makes a workspace the one that the profile's commands act in. Without one it asks\nwhich. --workspace or KEYPIN_WORKSPACE_ID choose one for a single command.",
 		Example:           "  keypin workspaces use acme-labs",
 		Args:              takes(0, 1, "WORKSPACE"),
-		ValidArgsFunction: c.completeWorkspaces,
+		ValidArgsFunction: c.completeSlugs(),
 		RunE:              c.run(func(s *session, args []string) error { return s.useWorkspace(args) }),
 	}
 }
@@ -241,7 +242,7 @@ func (s *session) useWorkspace(args []string) error {
 	ref := argument(args)
 	if ref == "" {
 		all, err := call(s, func(ctx context.Context, api *client.Client) ([]client.Workspace, error) {
-			return firstOf(api.Workspaces.List(ctx, client.ListParams{}))
+			return firstOf(maxOffered, api.Workspaces.List(ctx, client.ListParams{}))
 		})
 		if err != nil {
 			return err

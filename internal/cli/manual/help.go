@@ -1,6 +1,7 @@
 package manual
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -14,19 +15,20 @@ import (
 
 const (
 	widest  = 100 // lines longer than this are hard to read
+	usual   = 85  // what prose is fitted to where there is no terminal
 	tooThin = 40
 )
 
 // Page is how a help page is written.
 type Page struct {
-	Width int  // of the terminal; 0 = it is none, and nothing is wrapped
+	Width int  // of the terminal; 0 = it is none, and nothing but prose is wrapped
 	Color bool // titles are bold
 }
 
 // Help writes the help of a command.
 func (p Page) Help(w io.Writer, cmd *cobra.Command) error {
 	var b strings.Builder
-	b.WriteString(p.prose(orElse(cmd.Long, cmd.Short)) + "\n")
+	b.WriteString(p.prose(cmp.Or(cmd.Long, cmd.Short)) + "\n")
 	if cmd.IsAdditionalHelpTopicCommand() {
 		_, err := io.WriteString(w, b.String())
 		return err
@@ -52,14 +54,10 @@ func (p Page) Help(w io.Writer, cmd *cobra.Command) error {
 	return err
 }
 
-// prose fits paragraphs to the terminal. Lines that begin with a space stay as they are.
+// prose fits paragraphs to the page. Lines that begin with a space stay as they are.
 func (p Page) prose(text string) string {
-	text = strings.TrimSpace(text)
-	if p.Width == 0 {
-		return text
-	}
 	var out []string
-	for _, paragraph := range strings.Split(text, "\n\n") {
+	for _, paragraph := range strings.Split(strings.TrimSpace(text), "\n\n") {
 		if verbatim(paragraph) {
 			out = append(out, paragraph)
 			continue
@@ -75,7 +73,7 @@ func verbatim(paragraph string) bool {
 		strings.Contains(paragraph, "\n ") || strings.Contains(paragraph, "\n\t")
 }
 
-func (p Page) width() int { return max(tooThin, min(p.Width, widest)) }
+func (p Page) width() int { return max(tooThin, min(cmp.Or(p.Width, usual), widest)) }
 
 func (p Page) title(s string) string {
 	if !p.Color {
@@ -142,7 +140,7 @@ func (p Page) flags(b *strings.Builder, title string, set *pflag.FlagSet) {
 
 // listed tells whether a command is shown.
 func listed(c *cobra.Command) bool {
-	return !c.IsAdditionalHelpTopicCommand() && (c.IsAvailableCommand() || c.Name() == "help")
+	return c.IsAvailableCommand() || c.Name() == "help"
 }
 
 // Own marks a command that the global flags say nothing to.
@@ -156,11 +154,4 @@ func Globals(cmd *cobra.Command) *pflag.FlagSet {
 		}
 	}
 	return cmd.Root().PersistentFlags()
-}
-
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
 }

@@ -1,6 +1,7 @@
 package manual
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -25,7 +26,7 @@ func WriteMan(dir string, root *cobra.Command, about About) (pages int, err erro
 		}
 		pages++
 		for _, below := range c.Commands() {
-			if !below.IsAvailableCommand() || below.IsAdditionalHelpTopicCommand() || below.Name() == "help" {
+			if !below.IsAvailableCommand() {
 				continue
 			}
 			if err := write(below); err != nil {
@@ -53,7 +54,7 @@ func manPage(c *cobra.Command, about About) string {
 	}
 	b.WriteString(".B " + roff(usage) + "\n")
 	section(&b, "DESCRIPTION")
-	paragraphs(&b, orElse(c.Long, c.Short))
+	paragraphs(&b, cmp.Or(c.Long, c.Short))
 	commandItems(&b, c)
 	flagItems(&b, "OPTIONS", c.LocalNonPersistentFlags())
 	if globals := Globals(c); globals != nil {
@@ -105,7 +106,7 @@ func commandItems(b *strings.Builder, c *cobra.Command) {
 	}
 	section(b, "COMMANDS")
 	for _, below := range c.Commands() {
-		if below.IsAvailableCommand() && !below.IsAdditionalHelpTopicCommand() && below.Name() != "help" {
+		if below.IsAvailableCommand() {
 			b.WriteString(".TP\n.BR " + roff(pageName(below)) + " (1)\n" + roff(below.Short) + "\n")
 		}
 	}

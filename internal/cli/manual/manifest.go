@@ -1,6 +1,7 @@
 package manual
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -96,7 +97,7 @@ func Leaves(root *cobra.Command) []*cobra.Command {
 	var all []*cobra.Command
 	for _, c := range root.Commands() {
 		switch {
-		case c.IsAdditionalHelpTopicCommand() || !c.IsAvailableCommand() || c.Name() == "help":
+		case !c.IsAvailableCommand():
 		case c.HasAvailableSubCommands():
 			all = append(all, Leaves(c)...)
 		default:
@@ -109,7 +110,7 @@ func Leaves(root *cobra.Command) []*cobra.Command {
 func describe(c *cobra.Command, codes []ExitCode) Command {
 	_, isDestructive := c.Annotations[Destructive]
 	d := Command{
-		Path: c.CommandPath(), Summary: c.Short, Description: strings.Join(strings.Fields(orElse(c.Long, c.Short)), " "),
+		Path: c.CommandPath(), Summary: c.Short, Description: strings.Join(strings.Fields(cmp.Or(c.Long, c.Short)), " "),
 		Usage: c.UseLine(), Args: arguments(c), Flags: flags(c.LocalNonPersistentFlags()), Globals: Globals(c) != nil,
 		Destructive: isDestructive, Stdin: c.Annotations[Stdin], Examples: []string{}, ExitCodes: codes,
 	}
@@ -149,7 +150,7 @@ func flags(set *pflag.FlagSet) []Flag {
 		value, usage := pflag.UnquoteUsage(f)
 		_, required := f.Annotations[cobra.BashCompOneRequiredFlag]
 		d := Flag{Name: "--" + f.Name, Shorthand: f.Shorthand, Type: f.Value.Type(), Value: value, Description: strings.Join(strings.Fields(usage), " "),
-			Required: required || strings.HasSuffix(usage, "(needed)"), Repeatable: slices.Contains([]string{"stringArray", "stringSlice"}, f.Value.Type())}
+			Required: required, Repeatable: slices.Contains([]string{"stringArray", "stringSlice"}, f.Value.Type())}
 		if d.Repeatable {
 			d.Type = "string"
 		}

@@ -18,7 +18,8 @@ const (
 	ExitInterrupted = 130 // Ctrl-C
 )
 
-// Problem is why a command failed. It holds no secret.
+// Problem is why a command failed, and the one error that has an exit code. It holds no
+// secret.
 type Problem struct {
 	What      string   // what happened, a sentence without its full stop
 	Status    int      // the answer's; 0 = none came, or none was asked for
@@ -27,6 +28,7 @@ type Problem struct {
 	RequestID string   // "" = there was no answer
 	Do        []string // what to do, one thing each
 	Exit      int
+	Told      bool // on standard output, as the command's data
 }
 
 // Field is what is at fault: a field of the request or something else by its name, the
@@ -49,6 +51,9 @@ func Failed(format string, args ...any) *Problem {
 
 // Interrupted is a command that the user stopped.
 func Interrupted() *Problem { return &Problem{What: "interrupted", Exit: ExitInterrupted} }
+
+// Told is something that did not work, of which the command's data has said why.
+func Told() *Problem { return &Problem{What: "told on standard output", Exit: ExitFailed, Told: true} }
 
 // WithDo adds what to do.
 func (p *Problem) WithDo(format string, args ...any) *Problem {

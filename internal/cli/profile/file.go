@@ -2,6 +2,7 @@ package profile
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -36,12 +37,7 @@ type File struct {
 }
 
 // InUse is the name of the profile in use.
-func (f *File) InUse() string {
-	if f.Current == "" {
-		return DefaultName
-	}
-	return f.Current
-}
+func (f *File) InUse() string { return cmp.Or(f.Current, DefaultName) }
 
 var nameRule = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}$`)
 

@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"cmp"
 	"path/filepath"
 
 	"github.com/keypin/keypin/client"
@@ -40,14 +41,11 @@ func readOnePin(env Environment) (onePin, error) {
 	}
 	source := "OnePin's " + path
 	if o.baseURL.Value() == "" && file.Default.BaseURL != "" {
-		o.baseURL = newSetting(file.Default.BaseURL, source)
+		o.baseURL = NewSetting(file.Default.BaseURL, source)
 	}
 	if o.credential.Value() == "" && !file.Default.APIKey.IsZero() {
-		o.credential = newSetting(file.Default.APIKey.Reveal(), source)
-		o.stored = onePinURL
-		if file.Default.BaseURL != "" {
-			o.stored = file.Default.BaseURL
-		}
+		o.credential = NewSetting(file.Default.APIKey.Reveal(), source)
+		o.stored = cmp.Or(file.Default.BaseURL, onePinURL)
 	}
 	return o, nil
 }

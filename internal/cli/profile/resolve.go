@@ -39,7 +39,7 @@ func (e Environment) Get(name string) string {
 	return value
 }
 
-func (e Environment) setting(name string) Setting { return newSetting(e.Get(name), name) }
+func (e Environment) setting(name string) Setting { return NewSetting(e.Get(name), name) }
 
 // home is the user's home; "" when there is none.
 func (e Environment) home() string {
@@ -55,7 +55,8 @@ type Setting struct {
 	Source string // such as KEYPIN_BASE_URL, --base-url, or profile "default"
 }
 
-func newSetting(value, source string) Setting {
+// NewSetting is a setting from a source; without a value it is not set.
+func NewSetting(value, source string) Setting {
 	if value == "" {
 		return Setting{}
 	}
@@ -85,13 +86,13 @@ type Settings struct {
 	Note string
 }
 
-// UnknownError is a profile that was named and does not exist.
-type UnknownError struct {
-	Name, Source string
-	Known        []string
+// DropWorkspace forgets a workspace that came with a credential which is not used: another
+// caller may not be in it. What a flag or our own variable names is meant for any caller.
+func (s *Settings) DropWorkspace() {
+	if !strings.HasPrefix(s.Workspace.Source, "--") && s.Workspace.Source != EnvWorkspace {
+		s.Workspace = Setting{}
+	}
 }
-
-func (e *UnknownError) Error() string { return "there is no profile " + e.Name }
 
 // Resolve finds what to call with. Each setting is the strongest that there is: the
 // flag, then the variable KEYPIN_…, then the profile's, then OnePin's. A profile that is
@@ -117,7 +118,7 @@ func Resolve(flags Flags, env Environment, store Store, needed bool) (Settings, 
 		r.out.Note = err.Error() + "; it is passed over"
 	}
 	if r.out.BaseURL.Value() == "" {
-		r.out.BaseURL = newSetting(DefaultBaseURL, "default")
+		r.out.BaseURL = NewSetting(DefaultBaseURL, "default")
 	}
 	r.bind()
 	return r.out, nil
@@ -133,7 +134,7 @@ type resolver struct {
 
 // choose finds the profile.
 func (r *resolver) choose(file *File) {
-	name := first(newSetting(r.flags.Profile, "--profile"), r.env.setting(EnvProfile))
+	name := first(NewSetting(r.flags.Profile, "--profile"), r.env.setting(EnvProfile))
 	r.out.Profile, r.out.Named = name.Value(), name.Value() != ""
 	if !r.out.Named {
 		r.out.Profile = file.InUse()
@@ -144,11 +145,11 @@ func (r *resolver) choose(file *File) {
 // own settles what Keypin's own sources say.
 func (r *resolver) own() {
 	source := `profile "` + r.out.Profile + `"`
-	base := newSetting(r.profile.BaseURL, source)
-	workspace := newSetting(r.profile.WorkspaceID, source)
-	credential := newSetting(r.profile.Credential.Reveal(), source)
+	base := NewSetting(r.profile.BaseURL, source)
+	workspace := NewSetting(r.profile.WorkspaceID, source)
+	credential := NewSetting(r.profile.Credential.Reveal(), source)
 	env := first(r.env.setting(EnvAPIKey), r.env.setting(EnvToken))
-	flagBase, flagWorkspace := newSetting(r.flags.BaseURL, "--base-url"), newSetting(r.flags.Workspace, "--workspace")
+	flagBase, flagWorkspace := NewSetting(r.flags.BaseURL, "--base-url"), NewSetting(r.flags.Workspace, "--workspace")
 	envBase, envWorkspace := r.env.setting(EnvBaseURL), r.env.setting(EnvWorkspace)
 	if r.flags.Profile != "" { // as strong as a flag
 		r.out.BaseURL = first(flagBase, base, envBase)
@@ -178,7 +179,7 @@ func (r *resolver) lastResort(o onePin) {
 		return
 	}
 	r.out.Credential, r.stored = o.credential, o.stored
-	r.out.BaseURL = first(newSetting(r.flags.BaseURL, "--base-url"), r.env.setting(EnvBaseURL), o.baseURL, newSetting(onePinURL, "OnePin's default"))
+	r.out.BaseURL = first(NewSetting(r.flags.BaseURL, "--base-url"), r.env.setting(EnvBaseURL), o.baseURL, NewSetting(onePinURL, "OnePin's default"))
 	r.out.Workspace = first(r.out.Workspace, o.workspace)
 }
 
@@ -190,9 +191,7 @@ func (r *resolver) bind() {
 	}
 	r.out.Withheld = "the credential of " + r.out.Credential.Source + " is for another address than that of " + base.Source
 	r.out.Credential = Setting{}
-	if !strings.HasPrefix(r.out.Workspace.Source, "--") && r.out.Workspace.Source != EnvWorkspace {
-		r.out.Workspace = Setting{}
-	}
+	r.out.DropWorkspace()
 }
 
 // SameBase tells whether two base URLs lead to the same place.
@@ -219,6 +218,3 @@ func first(all ...Setting) Setting {
 	}
 	return Setting{}
 }
-
-// Given is a setting that the user was asked for.
-func Given(value, source string) Setting { return newSetting(value, source) }

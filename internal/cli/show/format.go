@@ -20,15 +20,15 @@ type Format struct {
 	template *template.Template
 }
 
-// ErrTwoFormats is the answer to --jq and --template at once.
-var ErrTwoFormats = errors.New("--jq and --template cannot be given together")
+// errTwoFormats is the answer to --jq and --template at once.
+var errTwoFormats = errors.New("--jq and --template cannot be given together")
 
 // NewFormat reads the flags, so that a mistake in them is found before anything is done.
 func NewFormat(asJSON bool, query, templ string, now time.Time) (Format, error) {
 	f := Format{json: asJSON}
 	switch {
 	case query != "" && templ != "":
-		return f, ErrTwoFormats
+		return f, errTwoFormats
 	case query != "":
 		parsed, err := gojq.Parse(query)
 		if err != nil {

@@ -196,7 +196,7 @@ func TestAFormatIsReadBeforeItIsNeeded(t *testing.T) {
 		{"nope(1)", "", "--jq is not a jq expression"},
 		{"", "{{", "--template is not a Go template"},
 		{"", "{{nope}}", "--template is not a Go template"},
-		{".", ".", ErrTwoFormats.Error()},
+		{".", ".", errTwoFormats.Error()},
 	} {
 		if _, err := NewFormat(false, tt.jq, tt.template, now); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%+v: %v", tt, err)

@@ -1,6 +1,7 @@
 package show
 
 import (
+	"cmp"
 	"io"
 	"slices"
 	"strings"
@@ -26,12 +27,7 @@ type Cell struct {
 	Style Style
 }
 
-func (c Cell) exact() string {
-	if c.Exact != "" {
-		return Clean(c.Exact)
-	}
-	return Clean(c.Text)
-}
+func (c Cell) exact() string { return Clean(cmp.Or(c.Exact, c.Text)) }
 
 // gap is what stands between two columns.
 const gap = "  "
@@ -95,7 +91,7 @@ func fit(columns []Column, rows [][]Cell, width int) (shown, widths []int) {
 	for {
 		least := 0 // what the columns need when all are cut as far as they may be
 		for _, i := range shown {
-			least += min(widths[i], cmpOr(columns[i].Least, widths[i]))
+			least += min(widths[i], cmp.Or(columns[i].Least, widths[i]))
 		}
 		if least+len(gap)*(len(shown)-1) <= width {
 			break
@@ -113,7 +109,7 @@ func fit(columns []Column, rows [][]Cell, width int) (shown, widths []int) {
 	}
 	const tight, last = 6, 1
 	for _, least := range []func(Column) int{
-		func(c Column) int { return cmpOr(c.Least, width) }, // as far as is wished
+		func(c Column) int { return cmp.Or(c.Least, width) }, // as far as is wished
 		func(c Column) int {
 			if c.Least == 0 {
 				return width
@@ -142,13 +138,6 @@ func narrow(columns []Column, shown, widths []int, width int, least func(Column)
 	}
 	widths[widest]--
 	return true
-}
-
-func cmpOr(a, b int) int {
-	if a != 0 {
-		return a
-	}
-	return b
 }
 
 // Pair is a line of [Out.Details].

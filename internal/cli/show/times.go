@@ -1,6 +1,7 @@
 package show
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -26,10 +27,7 @@ func Relative(now, t time.Time) string {
 	const skew = 2 * time.Second // clocks differ
 	d := now.Sub(t)
 	if d < -skew {
-		if text := span(-d); text != "" {
-			return "in " + text
-		}
-		return "in a moment"
+		return "in " + Span(-d)
 	}
 	if text := span(d); text != "" {
 		return text + " ago"
@@ -66,9 +64,4 @@ func count(n time.Duration, unit string) string {
 }
 
 // Span is a length of time for a person.
-func Span(d time.Duration) string {
-	if text := span(d); text != "" {
-		return text
-	}
-	return "a moment"
-}
+func Span(d time.Duration) string { return cmp.Or(span(d), "a moment") }
