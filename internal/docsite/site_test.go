@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"crypto/rand"
 	"fmt"
+	"image/png"
 	"io"
 	"log/slog"
 	"net/http"
@@ -338,6 +339,26 @@ var (
 	inlineScript = regexp.MustCompile(`<script(?:\s[^>]*)?>[^<]`)
 	inlineStyle  = regexp.MustCompile(`<style|\sstyle=|\son[a-z]+="|javascript:`)
 )
+
+func TestALinkToAPageIsShownWithItsPicture(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	page := bodyOf(t, get(t, s, "/docs/quickstart"))
+	for property, want := range map[string]string{"type": "article", "site_name": "Keypin", "title": "Quickstart", "url": "http://docs.example/docs/quickstart"} {
+		if !strings.Contains(page, `<meta property="og:`+property+`" content="`+want+`">`) {
+			t.Errorf("og:%s is not %s", property, want)
+		}
+	}
+	found := regexp.MustCompile(`<meta property="og:image" content="http://docs\.example(/[^"]+)">`).FindStringSubmatch(page)
+	if found == nil {
+		t.Fatal("there is no og:image")
+	}
+	answer := get(t, s, found[1])
+	picture, err := png.DecodeConfig(answer.Body)
+	if err != nil || picture.Width != 1200 || picture.Height != 630 || answer.Header.Get("Content-Type") != "image/png" {
+		t.Errorf("%+v, %v", picture, err)
+	}
+}
 
 func TestPagesRunNothingThatThePolicyForbids(t *testing.T) {
 	t.Parallel()
