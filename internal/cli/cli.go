@@ -79,8 +79,11 @@ func run(do func(*cobra.Command) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, _ []string) error {
 		err := do(cmd)
 		var known *problem.Problem
-		if err == nil || errors.As(err, &known) {
+		switch {
+		case err == nil, errors.As(err, &known):
 			return err
+		case cmd.Context().Err() != nil:
+			return problem.Interrupted()
 		}
 		return problem.Failed("%v", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keypin/keypin/internal/app"
+	"github.com/keypin/keypin/internal/cli/problem"
 	"github.com/keypin/keypin/internal/config"
 	"github.com/keypin/keypin/internal/telemetry"
 )
@@ -38,7 +39,10 @@ it starts this way on a loopback address only.`,
 			if err != nil {
 				return err
 			}
-			return service.Run(cmd.Context())
+			if err := service.Run(cmd.Context()); err != nil {
+				return problem.Failed("%v", err) // even when it was told to stop: it did not stop well
+			}
+			return nil
 		}),
 	}
 	addSettings(cmd, flagListen, flagDataListen, flagDataDir, flagDatabase, flagRedis, flagInsecure)
