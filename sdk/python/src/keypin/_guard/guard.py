@@ -303,14 +303,16 @@ class _Process:
                     broken = "see above"
                 if follower.alive:
                     wait = FIRST_RECONNECT
-                if broken is None or self._stopping.is_set():
-                    continue  # ended by the service, which expects us again
-                log.warning("the stream of changes broke (%s); every check asks the service until it is back", broken)
+                if broken is not None and not self._stopping.is_set():
+                    log.warning("the stream of changes broke (%s); every check asks until it is back", broken)
+                # Also when the service ended it well, and expects us again: one that is about to stop ends every
+                # stream at once.
                 self._stopping.wait(wait + self._world.chance() * wait)
                 wait = min(2 * wait, LAST_RECONNECT)
 
     def _connect(self, http: httpx.Client, follower: Follower) -> None:
         """Follows one connection to its end."""
+        follower.alive = False  # what fails before there is a connection, such as a token, is no stream that was there
         t = self._client._transport
         headers = httpx.Headers({**t.headers, "Accept": "text/event-stream", "Accept-Encoding": "identity"})
         token = t._token()
