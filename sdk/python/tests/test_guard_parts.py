@@ -348,7 +348,7 @@ def test_what_is_not_understood_is_not_remembered(told: VerificationResponse) ->
 def test_a_limit_that_is_reached_is_refused_until_it_admits_again() -> None:
     known = known_of(answer("rate_limited", limit=LIMIT), 0)
     assert known is not None
-    known.refused_until = 30
+    assert known.refused_until == 30
     wall = datetime.fromtimestamp(WALL, timezone.utc)
     over = decide(known, question(), 10, wall)
     assert over is not None

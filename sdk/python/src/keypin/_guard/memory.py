@@ -118,8 +118,9 @@ class Memory:
             if self.changes != asked_at or epoch != self.epoch:
                 return
             old = self._known.get(hash_)
-            # One that is there knows as much, unless it does not know the limit.
+            # One that is there knows as much, unless it does not know the limit, or that it is reached.
             if old is not None and (old.limit is not None or known.limit is None):
+                old.refused_until = known.refused_until or old.refused_until
                 return
             if old is None and len(self._known) >= self._max:
                 self._forget_one()
