@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_PRINTABLE = re.compile(r"[ -~]+")
+_PRINTABLE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
+_IDEMPOTENCY_KEY = re.compile(r"[!-~][ -~]{6,253}[!-~]")
 
 
 class Repeat(Enum):
@@ -145,23 +146,23 @@ class Arguments:
         idempotency_key: str | NotGiven = NOT_GIVEN,
     ) -> dict[str, str]:
         found: dict[str, str] = {}
-        if isinstance(workspace_id, str):
+        if not isinstance(workspace_id, NotGiven):
             found["X-Workspace-Id"] = workspace_id
-            if not is_uuid(workspace_id):
+            if not isinstance(workspace_id, str) or not is_uuid(workspace_id):
                 self.fault("header.X-Workspace-Id", "must be a UUID")
-        if isinstance(if_match, str):
+        if isinstance(if_match, str) and _PRINTABLE.fullmatch(if_match):
             found["If-Match"] = if_match
-            if not _PRINTABLE.fullmatch(if_match):
-                self.fault("header.If-Match", "must be an ETag, such as key.etag; the keys of a list have none")
-        elif if_match is None:
-            # key.etag of a key without one: to drop the condition in silence would be worse.
-            self.fault("header.If-Match", "must be an ETag; the keys of a list and of a rotation have none")
-        if isinstance(idempotency_key, str):
+        elif not isinstance(if_match, NotGiven):
+            # None is key.etag of a key without one: to drop the condition in silence would be worse.
+            self.fault(
+                "header.If-Match", "must be an ETag, such as key.etag; the keys of lists and rotations have none"
+            )
+        if not isinstance(idempotency_key, NotGiven):
             found["Idempotency-Key"] = idempotency_key
-            if not 8 <= len(idempotency_key) <= 255 or not _PRINTABLE.fullmatch(idempotency_key.strip()):
-                self.fault("header.Idempotency-Key", "must be 8 to 255 printable ASCII characters")
-            elif idempotency_key != idempotency_key.strip():
-                self.fault("header.Idempotency-Key", "must not have a space at either end")
+            if not isinstance(idempotency_key, str) or not _IDEMPOTENCY_KEY.fullmatch(idempotency_key):
+                self.fault(
+                    "header.Idempotency-Key", "must be 8 to 255 printable ASCII characters, with no space at either end"
+                )
         return found
 
     def check(self, operation: str) -> None:

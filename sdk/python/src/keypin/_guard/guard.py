@@ -66,6 +66,8 @@ class Guard:
     also in a forked one, it begins with the first check or with `start()`.
     """
 
+    __module__ = "keypin"  # where it is imported from
+
     def __init__(
         self, data_url: str, *, token: Token | None = None, max_keys: int = 100_000, _world: World = WORLD
     ) -> None:
