@@ -139,12 +139,12 @@ class Guard:
 
     async def aclose(self) -> None:
         """`close` for asynchronous code."""
-        import anyio
+        from anyio import to_thread
 
         here = self._per_process.get(os.getpid())
         if here is not None:
             await here.aclose_asker()
-        await anyio.to_thread.run_sync(self.close)
+        await to_thread.run_sync(self.close)
 
     def __enter__(self) -> Guard:
         return self
