@@ -284,7 +284,7 @@ def test_a_connection_error_names_what_could_not_be_reached(base: str, origin: s
 def test_what_is_wrong_with_the_arguments_is_told_at_once_and_whole() -> None:
     client = Keypin(base_url=BASE)
     with pytest.raises(InvalidArgumentError) as raised:
-        client.api_keys.update("not-a-uuid", name=None, if_match=None, workspace_id="x")  # type: ignore[arg-type]
+        client.api_keys.update("not-a-uuid", name=None, if_match=None, workspace_id="x")  # type: ignore[arg-type]  # it is wrong
     assert [d.field for d in raised.value.details] == [
         "path.key_id",
         "body.name",

@@ -327,4 +327,4 @@ def test_an_error_of_the_app_is_the_apps(guard: Guard, key: CreatedApiKey) -> No
 
     scope = {"type": "http", "path": "/", "headers": [(b"x-api-key", key.api_key.reveal().encode())], "client": None}
     with pytest.raises(ZeroDivisionError):
-        asyncio.run(asgi.ProtectMiddleware(broken, guard=guard)(scope, None, None))  # type: ignore[arg-type]
+        asyncio.run(asgi.ProtectMiddleware(broken, guard=guard)(scope, None, None))  # type: ignore[arg-type]  # it sends nothing
