@@ -108,19 +108,20 @@ def test_an_idempotency_key_that_cannot_be_one_is_refused_and_not_replaced(
 ) -> None:
     client: Any = kind(base_url=BASE, token="t", workspace_id=ID)
 
-    async def run(call: Any, *args: str, **more: str) -> None:
-        made = call(*args, idempotency_key=idempotency_key, **more)
+    async def run(call: Any, more: dict[str, str]) -> None:
+        made = call(idempotency_key=idempotency_key, **more)
         if inspect.isawaitable(made):
             await made
 
-    for called in (
-        lambda: run(client.api_keys.create, name="x"),
-        lambda: run(client.api_keys.rotate, ID),
-        lambda: run(client.workspaces.create, name="x"),
-        lambda: run(client.members.invites.create, email="a@example.com", role="viewer"),
-    ):
+    calls: list[tuple[Any, dict[str, str]]] = [
+        (client.api_keys.create, {"name": "x"}),
+        (client.api_keys.rotate, {"key_id": ID}),
+        (client.workspaces.create, {"name": "x"}),
+        (client.members.invites.create, {"email": "a@example.com", "role": "viewer"}),
+    ]
+    for call, more in calls:
         with pytest.raises(InvalidArgumentError, match=r"header\.Idempotency-Key must be 8 to 255") as raised:
-            asyncio.run(called())
+            asyncio.run(run(call, more))
         assert not idempotency_key or str(idempotency_key) not in str(raised.value)
     assert len(requests) == 0
 

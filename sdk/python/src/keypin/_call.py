@@ -141,28 +141,27 @@ class Arguments:
     def headers(
         self,
         *,
-        workspace_id: str | NotGiven = NOT_GIVEN,
-        if_match: str | NotGiven | None = NOT_GIVEN,
-        idempotency_key: str | NotGiven = NOT_GIVEN,
+        workspace_id: object = NOT_GIVEN,
+        if_match: object = NOT_GIVEN,
+        idempotency_key: object = NOT_GIVEN,
     ) -> dict[str, str]:
+        """The headers that are given. What cannot be sent is a fault, for to drop it in silence would be worse."""
         found: dict[str, str] = {}
-        if not isinstance(workspace_id, NotGiven):
+        if isinstance(workspace_id, str) and is_uuid(workspace_id):
             found["X-Workspace-Id"] = workspace_id
-            if not isinstance(workspace_id, str) or not is_uuid(workspace_id):
-                self.fault("header.X-Workspace-Id", "must be a UUID")
+        elif not isinstance(workspace_id, NotGiven):
+            self.fault("header.X-Workspace-Id", "must be a UUID")
         if isinstance(if_match, str) and _PRINTABLE.fullmatch(if_match):
             found["If-Match"] = if_match
         elif not isinstance(if_match, NotGiven):
-            # None is key.etag of a key without one: to drop the condition in silence would be worse.
             self.fault(
                 "header.If-Match", "must be an ETag, such as key.etag; the keys of lists and rotations have none"
             )
-        if not isinstance(idempotency_key, NotGiven):
+        if isinstance(idempotency_key, str) and _IDEMPOTENCY_KEY.fullmatch(idempotency_key):
             found["Idempotency-Key"] = idempotency_key
-            if not isinstance(idempotency_key, str) or not _IDEMPOTENCY_KEY.fullmatch(idempotency_key):
-                self.fault(
-                    "header.Idempotency-Key", "must be 8 to 255 printable ASCII characters, with no space at either end"
-                )
+        elif not isinstance(idempotency_key, NotGiven):
+            told = "must be 8 to 255 printable ASCII characters, with no space at either end"
+            self.fault("header.Idempotency-Key", told)
         return found
 
     def check(self, operation: str) -> None:

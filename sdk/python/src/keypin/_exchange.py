@@ -99,7 +99,7 @@ def origin_of(base: str) -> str:
     return f"{parts.scheme}://{host}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
 
 
-def check_headers(argument: str, headers: Mapping[str, str] | None) -> None:
+def check_headers(argument: str, headers: Mapping[Any, Any] | None) -> None:
     """Refuses headers that cannot be sent. Errors do not repeat a value, for it may be a credential."""
     for name, value in (headers or {}).items():
         if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):

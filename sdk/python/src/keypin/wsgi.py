@@ -122,7 +122,7 @@ def require_scopes(*scopes: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         @wraps(view)
         def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
             django = bool(args) and hasattr(args[0], "META")
-            request = args[0] if django else _flask_request()
+            request: Any = args[0] if django else _flask_request()
             answer = _answer(request)
             key = answer.api_key or _not_protected()
             if all(scope in key.scopes for scope in scopes):
