@@ -24,11 +24,11 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "src"), str(HERE.parent / "tests")]
 
 import httpx  # noqa: E402  # after the path
-import onepin  # noqa: E402
-from page import Machine, Row, rewrite, table  # noqa: E402
+import onepin  # noqa: E402  # after the path
+from page import Machine, Row, rewrite, table  # noqa: E402  # after the path
 
-from keypin import AsyncKeypin, Keypin  # noqa: E402
-from service import Service, serving  # noqa: E402
+from keypin import AsyncKeypin, Keypin  # noqa: E402  # after the path
+from service import Service, serving  # noqa: E402  # after the path
 
 PAGE = HERE.parents[2] / "docs" / "benchmarks.md"
 COMMAND = "make bench-sdk"

@@ -15,7 +15,7 @@ guard = Guard(os.environ["KEYPIN_DATA_URL"], token=os.environ.get("KEYPIN_DATA_T
 atexit.register(guard.close)  # reports what was used since the last report
 
 app = Flask(__name__)
-app.wsgi_app = ProtectMiddleware(app.wsgi_app, guard=guard, exclude=["/health"])  # type: ignore[method-assign]
+app.wsgi_app = ProtectMiddleware(app.wsgi_app, guard=guard, exclude=["/health"])  # type: ignore[method-assign]  # Flask's own way
 
 
 @app.get("/health")

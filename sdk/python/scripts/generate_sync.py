@@ -16,7 +16,7 @@ NOTE = "# Written by scripts/generate_sync.py; not edited by hand.\n"
 # In this order.
 CHANGES = [
     (r"\basync def ", "def "),
-    (r"\basync with ", "with "),
+    (r"\basync with\b", "with"),
     (r"\basync for ", "for "),
     (r"\bawait ", ""),
     (r"\s+\| Awaitable\[str \| Secret\](?=\])", ""),
@@ -24,7 +24,7 @@ CHANGES = [
     (r"import inspect\n", ""),
     (r"import Awaitable, Callable\b", "import Callable"),
     (r"\bAsyncPaginator\b", "SyncPage"),
-    (r"\basync_raw\b", "sync_raw"),
+    (r"\basync_(?=raw|within)", "sync_"),
     (r"\bhttpx\.AsyncClient\b", "httpx.Client"),
     (r"\bAsyncKeypin", "Keypin"),
     (r"\bAsyncToken\b", "Token"),
@@ -35,6 +35,14 @@ CHANGES = [
     (r"\baclose\b", "close"),
     (r"\baread\b", "read"),
     (r"\basleep\b", "sleep"),
+    (r"many tasks of one event loop", "many threads"),
+    # What a thread waits for cannot be interrupted.
+    (
+        r"timeout: seconds that one request may take, from [^;]*;",
+        "timeout: seconds in which an answer must have come to its end, as is seen at each part of its\n"
+        "            body, and that every step before may take: to get a free connection, to connect (at\n"
+        "            most 5), to send, to wait for the answer's next bytes;",
+    ),
     (r"asynchronous client\. `_sync` is made of this folder by scripts/generate_sync\.py", "synchronous client"),
 ]
 

@@ -15,7 +15,7 @@ from keypin.wsgi import require_scopes  # noqa: F401  # importable without Flask
 given = json.load(sys.stdin)
 assert "site-packages" in str(keypin.__file__), keypin.__file__
 assert keypin.__version__ == version("keypin")
-assert sorted(str(r).split(">")[0].split("<")[0] for r in requires("keypin") or []) == ["httpx", "pydantic"]
+assert sorted(str(r).split(">")[0].split("<")[0] for r in requires("keypin") or []) == ["anyio", "httpx", "pydantic"]
 for name in keypin.__all__:
     assert getattr(keypin, name) is not None
 
@@ -37,6 +37,21 @@ with Keypin(base_url=given["base_url"], token=given["token"]) as client, Guard(g
 async def main() -> None:
     async with AsyncKeypin(base_url=given["base_url"], token=given["token"]) as client:
         assert (await client.api_keys.get(created.id)).name == "installed"
+        # More than are sent at once, so that some wait for their turn.
+        probes = await asyncio.gather(*(client.health.live() for _ in range(150)))
+        assert {probe.status for probe in probes} == {"ok"}
+        failed: list[keypin.APIConnectionError] = []
+        absent = client.with_options(base_url="http://127.0.0.1:1", max_retries=1)
+        for call in (client.health.live(timeout=1e-9), absent.auth.whoami()):
+            try:
+                await call
+            except keypin.APIConnectionError as error:
+                failed.append(error)
+        assert [type(error).__name__ for error in failed] == ["APITimeoutError", "APIConnectionError"]
+        assert failed[1].attempts == 2, "it waited and tried again"
+    async_guard = Guard(given["data_url"])
+    assert (await async_guard.averify(created.api_key)).valid
+    await async_guard.aclose()
 
 
 asyncio.run(main())

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import pickle
+import re
 import threading
+import traceback
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -9,7 +13,9 @@ import httpx
 import pytest
 import respx
 
+import keypin
 from keypin import NOT_GIVEN, AsyncKeypin, InvalidArgumentError, Keypin, Secret
+from service import PACKAGE
 from test_errors import BASE, ID, TOKEN
 from test_retries import META
 from test_secret import CREATED
@@ -66,6 +72,83 @@ def test_options_are_checked(options: dict[str, Any]) -> None:
         Keypin(base_url=BASE).with_options(**options)
 
 
+@pytest.mark.parametrize(
+    ("headers", "told"),
+    [
+        ({"X-Trace": "schlüssel-1"}, "the value of X-Trace must be"),
+        ({"X-Trace": "a\r\nX-Evil: schlüssel-1"}, "the value of X-Trace must be"),
+        ({"X-Trace": " schlüssel-1"}, "the value of X-Trace must be"),
+        ({"X-Trace": b"schl\xc3\xbcssel-1"}, "the value of X-Trace must be"),
+        ({"X-Trace": None}, "the value of X-Trace must be"),
+        ({"schlüssel-1": "x"}, "must have header names"),
+        ({"schlüssel-1: x": "x"}, "must have header names"),
+        ({1: "x"}, "must have header names"),
+    ],
+)
+def test_a_header_that_cannot_be_sent_is_refused_without_its_value(requests: Any, headers: Any, told: str) -> None:
+    client = Keypin(base_url=BASE, token="t")
+    for argument, make in (
+        ("default_headers", lambda: Keypin(base_url=BASE, default_headers=headers)),
+        ("default_headers", lambda: client.with_options(default_headers=headers)),
+        ("extra_headers", lambda: client.auth.whoami(extra_headers=headers)),
+    ):
+        with pytest.raises(InvalidArgumentError, match=f"{argument}.* {told}|{argument} {told}") as raised:
+            make()
+        assert "ssel-1" not in "".join(traceback.format_exception(raised.value))
+    client.auth.whoami(extra_headers={"X-Empty": "", "X-Two": "a b\tc"})
+    assert len(requests) == 1
+
+
+@pytest.mark.parametrize(
+    "idempotency_key", ["", "short", " of-space", "schlüssel-1", "x" * 256, None, 12345678, b"12345678"]
+)
+@pytest.mark.parametrize("kind", [Keypin, AsyncKeypin])
+def test_an_idempotency_key_that_cannot_be_one_is_refused_and_not_replaced(
+    requests: Any, kind: type[Keypin] | type[AsyncKeypin], idempotency_key: Any
+) -> None:
+    client: Any = kind(base_url=BASE, token="t", workspace_id=ID)
+
+    async def run(call: Any, more: dict[str, str]) -> None:
+        made = call(idempotency_key=idempotency_key, **more)
+        if inspect.isawaitable(made):
+            await made
+
+    calls: list[tuple[Any, dict[str, str]]] = [
+        (client.api_keys.create, {"name": "x"}),
+        (client.api_keys.rotate, {"key_id": ID}),
+        (client.workspaces.create, {"name": "x"}),
+        (client.members.invites.create, {"email": "a@example.com", "role": "viewer"}),
+    ]
+    for call, more in calls:
+        with pytest.raises(InvalidArgumentError, match=r"header\.Idempotency-Key must be 8 to 255") as raised:
+            asyncio.run(run(call, more))
+        assert not idempotency_key or str(idempotency_key) not in str(raised.value)
+    assert len(requests) == 0
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"workspace_id": 1}, {"workspace_id": None}, {"if_match": b'"v1"'}, {"if_match": "ü"}]
+)
+def test_a_header_argument_of_another_kind_is_refused_and_not_dropped(requests: Any, wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"header\."):
+        Keypin(base_url=BASE, token="t").api_keys.update(ID, name="x", **wrong)
+    assert len(requests) == 0
+
+
+def test_what_is_public_names_itself_as_it_is_imported() -> None:
+    kinds = [found for name in keypin.__all__ if isinstance(found := getattr(keypin, name), type)]
+    assert len(kinds) == len(keypin.__all__) - 2, "all but NOT_GIVEN and __version__"
+    for kind in kinds:
+        assert kind.__module__ == "keypin"
+        assert pickle.loads(pickle.dumps(kind)) is kind
+
+
+def test_the_synchronous_code_does_not_speak_of_the_asynchronous() -> None:
+    for file in (PACKAGE / "src" / "keypin" / "_sync").glob("*.py"):
+        text = file.read_text(encoding="utf-8")
+        assert re.findall(r"(?i)\b(?:\w*async\w*|await|tasks?|event loop|aclose)\b", text) == [], file
+
+
 def test_with_options_makes_another_client(requests: Any) -> None:
     first = Keypin(base_url=BASE, token="first", workspace_id=ID, default_headers={"X-A": "1", "X-B": "1"})
     second = first.with_options(
@@ -88,9 +171,9 @@ def test_a_call_names_its_workspace_headers_and_timeout(requests: Any) -> None:
     assert sent(requests).headers["X-Workspace-Id"] == OTHER
     assert sent(requests).headers["X-Trace"] == "1"
     assert sent(requests).headers.get_list("User-Agent") == ["mine"]
-    assert sent(requests).extensions["timeout"] == {"connect": 3, "read": 3, "write": 3, "pool": 3}
+    assert sent(requests).extensions["timeout"] == {"connect": 2.7, "read": 3, "write": 3, "pool": 2.7}
     client.auth.whoami()
-    assert sent(requests).extensions["timeout"] == {"connect": 5, "read": 30, "write": 30, "pool": 30}
+    assert sent(requests).extensions["timeout"] == {"connect": 5, "read": 30, "write": 30, "pool": 27}
     client.with_options(timeout=httpx.Timeout(9)).auth.whoami()
     assert sent(requests).extensions["timeout"]["connect"] == 9
 
@@ -153,7 +236,11 @@ def test_a_closed_client_says_so(requests: Any) -> None:
 
 
 def test_a_client_prints_without_its_token() -> None:
-    for client in (Keypin(base_url=BASE, api_key=TOKEN), AsyncKeypin(base_url=BASE, token=TOKEN)):
+    headers = {"X-Keypin-Token": TOKEN, "X-API-Key": TOKEN}
+    for client in (
+        Keypin(base_url=BASE, api_key=TOKEN, default_headers=headers),
+        AsyncKeypin(base_url=BASE, token=TOKEN, default_headers=headers),
+    ):
         assert repr(client).endswith(f"of {BASE}>")
         assert TOKEN not in f"{client!r} {vars(client)!r} {client._transport!r}"
 

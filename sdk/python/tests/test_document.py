@@ -13,41 +13,12 @@ import pytest
 
 from keypin import AsyncKeypin, Keypin
 from keypin.types import ApiKey, CreatedApiKey, WorkspaceUsage
+from operations import CALLS
 from service import PACKAGE, ROOT
 from test_secret import CREATED
 
 DOCUMENT = json.loads((ROOT / "api" / "openapi.json").read_text())
 
-CALLS = {
-    "list-api-keys": "api_keys.list",
-    "create-api-key": "api_keys.create",
-    "verify-api-key": "api_keys.verify",
-    "delete-api-key": "api_keys.delete",
-    "get-api-key": "api_keys.get",
-    "update-api-key": "api_keys.update",
-    "rotate-api-key": "api_keys.rotate",
-    "get-api-key-usage": "api_keys.usage",
-    "whoami": "auth.whoami",
-    "get-usage": "usage.get",
-    "list-workspaces": "workspaces.list",
-    "create-workspace": "workspaces.create",
-    "slug-available": "workspaces.slug_available",
-    "get-workspace": "workspaces.get",
-    "update-workspace": "workspaces.update",
-    "delete-workspace": "workspaces.delete",
-    "get-workspace-settings": "workspaces.settings",
-    "update-workspace-settings": "workspaces.update_settings",
-    "list-members": "members.list",
-    "update-member": "members.update",
-    "remove-member": "members.remove",
-    "list-invites": "members.invites.list",
-    "create-invite": "members.invites.create",
-    "update-invite": "members.invites.update",
-    "revoke-invite": "members.invites.revoke",
-    "accept-invite": "members.invites.accept",
-    "health": "health.live",
-    "ready": "health.ready",
-}
 HEADERS = {"X-Workspace-Id": "workspace_id", "If-Match": "if_match", "Idempotency-Key": "idempotency_key"}
 # A client sends its workspace with these; a call has no need to name another one.
 NOT_NAMED = {"list-workspaces", "create-workspace", "slug-available"}

@@ -193,6 +193,20 @@ def test_the_variables_of_a_traceback_hold_no_secret(kind: type[Keypin] | type[A
 
 
 @respx.mock
+def test_credentials_in_other_headers_are_hidden_too(client: Keypin) -> None:
+    def repeat(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(422, json=problem("validation_error", f"You sent {dict(request.headers)}."))
+
+    respx.get(url__startswith=BASE).mock(side_effect=repeat)
+    headers = {"X-Keypin-Token": "data-token-of-mine", "x-api-key": KEY}
+    for one, more in ((client, headers), (client.with_options(default_headers=headers), None)):
+        with pytest.raises(keypin.UnprocessableEntityError, match=r"You sent .*\[secret\]") as raised:
+            one.auth.whoami(extra_headers=more)
+        told = f"{raised.value} {raised.value.response.request.headers!r}"
+        assert [kept for kept in headers.values() if kept in told] == []
+
+
+@respx.mock
 def test_logs_hold_no_secret(client: Keypin, caplog: pytest.LogCaptureFixture) -> None:
     respx.post(url__startswith=BASE).respond(
         201, json={"data": CREATED, "meta": {"request_id": "x", "timestamp": "2026-01-15T09:30:00Z"}}
@@ -243,14 +257,31 @@ def test_no_answer_is_a_connection_error(
         client.auth.whoami()
     assert type(raised.value) is kind
     assert raised.value.unsent == unsent
+    assert "https://keys.example.com:443" in str(raised.value)
     assert raised.value.response is None
     assert raised.value.request_id is None
+
+
+@pytest.mark.parametrize(
+    ("base", "origin"),
+    [
+        ("http://keys.example.com/behind/a/path", "http://keys.example.com:80"),
+        ("https://keys.example.com:8443", "https://keys.example.com:8443"),
+        ("http://[::1]:8080", "http://[::1]:8080"),
+    ],
+)
+@respx.mock
+def test_a_connection_error_names_what_could_not_be_reached(base: str, origin: str) -> None:
+    respx.get(url__startswith=base).mock(side_effect=httpx.ConnectError("[Errno 111] Connection refused"))
+    with pytest.raises(keypin.APIConnectionError) as raised:
+        Keypin(base_url=base, max_retries=0).auth.whoami()
+    assert str(raised.value) == f"whoami: no answer from {origin}: [Errno 111] Connection refused"
 
 
 def test_what_is_wrong_with_the_arguments_is_told_at_once_and_whole() -> None:
     client = Keypin(base_url=BASE)
     with pytest.raises(InvalidArgumentError) as raised:
-        client.api_keys.update("not-a-uuid", name=None, if_match=None, workspace_id="x")  # type: ignore[arg-type]
+        client.api_keys.update("not-a-uuid", name=None, if_match=None, workspace_id="x")  # type: ignore[arg-type]  # it is wrong
     assert [d.field for d in raised.value.details] == [
         "path.key_id",
         "body.name",
@@ -286,6 +317,7 @@ def test_an_asynchronous_list_tells_of_its_arguments_when_it_is_called() -> None
         ("https://keys.example.com?x", "query"),
         ("https://keys.example.com/api/v1/", "/api/v1"),
         ("https://[keys", "not a URL"),
+        ("https://keys.example.com:99999", "not a URL"),
     ],
 )
 def test_a_base_url_that_cannot_be_one_is_refused(base_url: str | None, told: str) -> None:

@@ -23,6 +23,7 @@ from keypin import (
     Keypin,
     RateLimitError,
 )
+from keypin._gate import AT_ONCE, AsyncGate
 from service import Relay, Scripted, Service, answering
 from test_errors import problem
 from test_retries import META
@@ -129,6 +130,56 @@ def test_an_answer_that_does_not_come_in_time_is_a_timeout(
         with pytest.raises(APITimeoutError):
             ask(base, lambda c: c.api_keys.get(ID), max_retries=0, timeout=0.3)
         assert 0.2 < time.monotonic() - began < 3
+
+
+def drip_head(s: socket.socket) -> None:
+    s.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+    with suppress(OSError):
+        while True:
+            s.sendall(b"x")
+            time.sleep(0.02)
+
+
+def test_an_asynchronous_request_is_bounded_as_a_whole() -> None:
+    """Each byte of the head comes in time, and the head never ends."""
+    with Scripted(drip_head).listening() as base:
+        began = time.monotonic()
+        with pytest.raises(APITimeoutError):
+            ask_async(base, lambda c: c.api_keys.get(ID), max_retries=0, timeout=0.3)
+        assert time.monotonic() - began < 3
+
+
+def test_a_request_waits_for_its_turn_within_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock stands still but for the wait, and what is left is less than a second."""
+    still = Still()
+
+    async def enter(self: AsyncGate, within: float | None) -> None:
+        still.at += 29.5
+        await entered(self, within)
+
+    entered = AsyncGate.enter
+    monkeypatch.setattr(AsyncGate, "enter", enter)
+    with Scripted(silence).listening() as base:
+        began = time.monotonic()
+        with pytest.raises(APITimeoutError):
+            ask_async(base, lambda c: c.api_keys.get(ID), max_retries=0, timeout=30, _world=still.world())
+        assert time.monotonic() - began < 10
+
+
+def test_who_does_not_get_a_turn_has_sent_nothing(service: Service) -> None:
+    async def run() -> None:
+        async with AsyncKeypin(base_url=service.base_url, max_retries=0, timeout=0.5) as client:
+            _, gate = client._transport.connections.get()
+            assert gate is not None
+            for _ in range(AT_ONCE):
+                await gate.enter(None)
+            with pytest.raises(APITimeoutError, match="became free in time") as raised:
+                await client.health.live()
+            assert raised.value.unsent
+            gate.leave()
+            assert (await client.health.live()).status == "ok"
+
+    asyncio.run(run())
 
 
 @both

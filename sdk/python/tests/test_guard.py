@@ -277,6 +277,20 @@ def test_a_guard_ends(relay: Relay) -> None:
         assert not [t for t in threading.enumerate() if t.name.startswith("keypin-guard")]
 
 
+@both
+def test_a_guard_that_was_closed_refuses_to_check(verify: Callable[..., Verification], service: Service) -> None:
+    guard = Guard(service.data_url)
+    fresh(guard)
+    guard.close()
+    guard.close()
+    with pytest.raises(InvalidArgumentError, match="this Guard was closed"):
+        verify(guard, "op_live_0000000000000000000000000009BlC0")
+    with pytest.raises(InvalidArgumentError, match="this Guard was closed"):
+        guard.start()
+    assert not guard.fresh
+    assert not [t for t in threading.enumerate() if t.name.startswith("keypin-guard")]
+
+
 def test_a_guard_takes_nothing_from_the_environment(
     monkeypatch: pytest.MonkeyPatch, relay: Relay, key: CreatedApiKey
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import datetime, timezone
 from typing import Any
 
@@ -12,7 +13,7 @@ from keypin import KeypinError
 from keypin._guard.decide import Question, decide, known_of, refused
 from keypin._guard.form import hash_of, may_be_key, well_formed
 from keypin._guard.http import Excluded, Refusal, cannot_check, no_key, presented, refusal_of
-from keypin._guard.memory import MAX_UNKNOWN, Known, Memory, Trust, address_of, networks_of
+from keypin._guard.memory import LOOKS, MAX_UNKNOWN, Known, Memory, Trust, address_of, networks_of
 from keypin._guard.reports import MAX_UNREPORTED, Uses
 from keypin._guard.stream import Event, EventReader, Follower, Instant, StreamError
 from keypin._models import VerificationResponse
@@ -232,6 +233,39 @@ def test_the_memory_is_bounded_and_forgets_what_is_not_used() -> None:
     assert not memory.is_unknown((MAX_UNKNOWN + 9).to_bytes(32, "big"), 5)
 
 
+def numbered(number: int) -> bytes:
+    return number.to_bytes(32, "big")
+
+
+def fill(memory: Memory, numbers: range) -> None:
+    for number in numbers:
+        memory.remember(numbered(number), Known(answer().data), asked_at=memory.changes, epoch=str(memory.epoch))
+
+
+def test_room_is_made_by_looking_at_a_bounded_number_of_keys() -> None:
+    memory = Memory(1000)
+    memory.begin_epoch("e")
+    fill(memory, range(1000))
+    for number in range(1000):
+        memory.get(numbered(number))  # all are used
+    fill(memory, range(1000, 1001))
+    assert len(memory) == 1000
+    assert memory.get(numbered(1000)) is not None, "the new one has the room"
+    assert len([known for known in memory._known.values() if not known.used]) == LOOKS
+
+
+def test_room_in_a_full_memory_is_made_as_fast_however_much_was_forgotten() -> None:
+    memory = Memory(100_000)
+    memory.begin_epoch("e")
+    one = Known(answer().data)
+    began = time.process_time()
+    for number in range(300_000):
+        memory.remember(numbered(number), one, asked_at=memory.changes, epoch="e")
+    # A second or so, however loaded the machine is; ten, if each search passes over what was forgotten before.
+    assert time.process_time() - began < 6
+    assert len(memory) == 100_000
+
+
 def test_the_unreported_uses_are_bounded() -> None:
     uses = Uses()
     for n in range(MAX_UNREPORTED + 5):
@@ -314,7 +348,7 @@ def test_what_is_not_understood_is_not_remembered(told: VerificationResponse) ->
 def test_a_limit_that_is_reached_is_refused_until_it_admits_again() -> None:
     known = known_of(answer("rate_limited", limit=LIMIT), 0)
     assert known is not None
-    known.refused_until = 30
+    assert known.refused_until == 30
     wall = datetime.fromtimestamp(WALL, timezone.utc)
     over = decide(known, question(), 10, wall)
     assert over is not None

@@ -10,6 +10,7 @@ import django
 import httpx
 import pytest
 from django.conf import settings
+from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpRequest, JsonResponse
 from django.urls import path
@@ -123,17 +124,31 @@ def workflows(request: HttpRequest) -> JsonResponse:
     return read(request) if request.method == "GET" else create(request)
 
 
+def asgi_whose(request: HttpRequest) -> JsonResponse:
+    return JsonResponse({"name": asgi.principal(request).name})
+
+
+async def asgi_later(request: HttpRequest) -> JsonResponse:
+    return asgi_whose(request)
+
+
 urlpatterns = [
+    path("asgi/whose", asgi_whose),
+    path("asgi/later", asgi_later),
     path("health", lambda request: JsonResponse({"ok": True})),
     path("whose", whose),
     path("workflows", workflows),
 ]
 
 
-def django_app(guard: Guard, **options: Any) -> Callable[..., httpx.Response]:
+def configure_django() -> None:
     if not settings.configured:
         settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], SECRET_KEY="x", MIDDLEWARE=[])
         django.setup()
+
+
+def django_app(guard: Guard, **options: Any) -> Callable[..., httpx.Response]:
+    configure_django()
     return wsgi_sender(wsgi.ProtectMiddleware(WSGIHandler(), guard=guard, exclude=["/health"], **options))
 
 
@@ -209,10 +224,52 @@ def test_a_refusal_can_be_answered_by_the_app(guard: Guard, key: CreatedApiKey) 
         start_response("418 I'm a teapot", [])
         return [refusal.code.encode()]
 
-    for send in (fastapi_app(guard, on_refusal=tea), flask_app(guard, on_refusal=teapot)):
+    for make, answers in ((fastapi_app, tea), (flask_app, teapot), (django_app, teapot)):
+        send = make(guard, on_refusal=answers)
         assert send("GET", "/whose").status_code == 418
-    lacking = fastapi_app(guard, on_refusal=tea)("POST", "/workflows", headers=bearer(key))
-    assert (lacking.status_code, lacking.text) == (418, "insufficient_scope")
+        lacking = send("POST", "/workflows", headers=bearer(key))
+        assert (lacking.status_code, lacking.text) == (418, "insufficient_scope")
+
+
+class Teapot:
+    """An answer whose start is written, and that must be closed."""
+
+    closed = 0
+
+    def __init__(self, environ: Any, start_response: Any, refusal: wsgi.Refusal) -> None:
+        self.write = start_response(
+            "418 I'm a teapot", [("Content-Type", "text/tea"), ("X-Needed", refusal.needed[-1])]
+        )
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.write(b"short ")
+        yield b"and "
+        yield b"stout"
+
+    def close(self) -> None:
+        Teapot.closed += 1
+
+
+@pytest.mark.parametrize("make", [flask_app, django_app])
+def test_the_apps_answer_to_a_missing_scope_is_taken_whole(make: Make, guard: Guard, key: CreatedApiKey) -> None:
+    before = Teapot.closed
+    lacking = make(guard, on_refusal=Teapot)("POST", "/workflows", headers=bearer(key))
+    assert (lacking.status_code, lacking.text) == (418, "short and stout")
+    assert (lacking.headers["Content-Type"], lacking.headers["X-Needed"]) == ("text/tea", "workflows:write")
+    assert Teapot.closed == before + 1
+
+
+def test_a_django_app_is_protected_behind_asgi_too(guard: Guard, key: CreatedApiKey) -> None:
+    configure_django()
+    send = asgi_sender(asgi.ProtectMiddleware(ASGIHandler(), guard=guard, exclude=["/health"]))
+    assert send("GET", "/health").json() == {"ok": True}
+    assert send("GET", "/asgi/whose", headers=bearer(key)).json() == {"name": "caller"}
+    assert send("GET", "/asgi/later", headers=bearer(key)).json() == {"name": "caller"}
+    refused = send("GET", "/asgi/whose", headers=bearer(NOT_A_KEY))
+    assert (refused.status_code, refused.json()["error"]["code"]) == (401, "unauthorized")
+    needing = asgi_sender(asgi.ProtectMiddleware(ASGIHandler(), guard=guard, scopes=["workflows:write"]))
+    lacking = needing("GET", "/asgi/whose", headers=bearer(key))
+    assert (lacking.status_code, lacking.json()["error"]["code"]) == (403, "insufficient_scope")
 
 
 def test_a_route_that_is_not_protected_is_not_let_pass_as_one_that_is() -> None:
@@ -270,4 +327,4 @@ def test_an_error_of_the_app_is_the_apps(guard: Guard, key: CreatedApiKey) -> No
 
     scope = {"type": "http", "path": "/", "headers": [(b"x-api-key", key.api_key.reveal().encode())], "client": None}
     with pytest.raises(ZeroDivisionError):
-        asyncio.run(asgi.ProtectMiddleware(broken, guard=guard)(scope, None, None))  # type: ignore[arg-type]
+        asyncio.run(asgi.ProtectMiddleware(broken, guard=guard)(scope, None, None))  # type: ignore[arg-type]  # it sends nothing

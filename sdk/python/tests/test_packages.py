@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,6 @@ from service import PACKAGE, ROOT, Service, clean_environment
 from test_readme import README, snippets
 
 DRIVER = Path(__file__).with_name("drive_installed.py")
-LOWEST = ["httpx==0.25.0", "pydantic==2.7.0"]
 
 
 def run(command: Sequence[object], **more: object) -> str:
@@ -112,8 +112,10 @@ def test_the_pages_tell_how_to_install_it(service: Service, tmp_path: Path) -> N
 def test_the_lowest_versions_that_are_asked_for_work(
     built: tuple[Path, Path], service: Service, tmp_path: Path
 ) -> None:
+    [asked_for] = re.findall(r"^dependencies = (.*)$", (PACKAGE / "pyproject.toml").read_text(), re.MULTILINE)
+    lowest = [text.split(",")[0].replace(">=", "==") for text in json.loads(asked_for)]
     oldest = min(pythons().items(), key=lambda item: [int(n) for n in item[0].split()[0].split(".")])[1]
-    install_and_use(oldest, tmp_path / "lowest", built[:1], service, service.token(), *LOWEST)
+    install_and_use(oldest, tmp_path / "lowest", built[:1], service, service.token(), *lowest)
 
 
 def test_an_import_loads_nothing_that_is_not_needed_yet() -> None:

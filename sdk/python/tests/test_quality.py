@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,13 @@ def test_a_checker_finds_nothing(command: list[str], tmp_path: Path) -> None:
     cache = [f"--cache-dir={tmp_path}"] if command[0] == "mypy" else ["."]
     checked = subprocess.run([sys.executable, "-m", *command, *cache], cwd=PACKAGE, capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_every_exception_from_a_checker_has_its_reason() -> None:
+    bare = re.compile(r"#\s*(?:noqa|type:\s*ignore)\b(?![^#\n]*#)")
+    for file in PACKAGE.rglob("*.py"):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            assert not bare.search(line), f"{file}: {line.strip()}"
 
 
 def test_no_file_is_too_long() -> None:

@@ -9,42 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-import inspect
 import json
 import sys
 from typing import Any
 
 import keypin
-
-CALLS = {
-    "health": "health.live",
-    "whoami": "auth.whoami",
-    "list-api-keys": "api_keys.list",
-    "create-api-key": "api_keys.create",
-    "get-api-key": "api_keys.get",
-    "update-api-key": "api_keys.update",
-    "delete-api-key": "api_keys.delete",
-    "rotate-api-key": "api_keys.rotate",
-    "verify-api-key": "api_keys.verify",
-    "get-api-key-usage": "api_keys.usage",
-    "get-usage": "usage.get",
-    "list-workspaces": "workspaces.list",
-    "create-workspace": "workspaces.create",
-    "get-workspace": "workspaces.get",
-    "update-workspace": "workspaces.update",
-    "delete-workspace": "workspaces.delete",
-    "slug-available": "workspaces.slug_available",
-    "get-workspace-settings": "workspaces.settings",
-    "update-workspace-settings": "workspaces.update_settings",
-    "list-members": "members.list",
-    "update-member": "members.update",
-    "remove-member": "members.remove",
-    "list-invites": "members.invites.list",
-    "create-invite": "members.invites.create",
-    "update-invite": "members.invites.update",
-    "revoke-invite": "members.invites.revoke",
-    "accept-invite": "members.invites.accept",
-}
+from operations import CALLS
 
 
 def call_of(client: Any, step: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -93,18 +63,26 @@ def sync(step: dict[str, Any]) -> Any:
     with keypin.Keypin(**options(step)) as client:
         call, arguments = call_of(client, step)
         found = call(**arguments)
-        return plain(list(found) if step["call"].startswith("list-") else found)
+        if not step["call"].startswith("list-"):
+            return plain(found)
+        return walked(list(found), [page.data for page in found.iter_pages()])
 
 
 async def asynchronous(step: dict[str, Any]) -> Any:
     async with keypin.AsyncKeypin(**options(step)) as client:
         call, arguments = call_of(client, step)
         found = call(**arguments)
-        if step["call"].startswith("list-"):
-            if inspect.isawaitable(found):
-                found = await found
-            return plain([item async for item in found])
-        return plain(await found)
+        if not step["call"].startswith("list-"):
+            return plain(await found)
+        items = [item async for item in found]
+        return walked(items, [page.data async for page in (await found).iter_pages()])
+
+
+def walked(items: list[Any], pages: list[list[Any]]) -> Any:
+    """A list that is gone through by its items and by its pages has the same of both."""
+    by_items, by_pages = plain(items), plain([item for page in pages for item in page])
+    assert by_items == by_pages, "a list has other items than its pages"
+    return by_items
 
 
 def main() -> None:

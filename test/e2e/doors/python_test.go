@@ -26,7 +26,9 @@ func startPython(t *testing.T, kind, url string) *python {
 	t.Helper()
 	root := filepath.Join("..", "..", "..")
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), filepath.Join(root, ".tools", "sdk", "bin", "python"), "driver.py", kind)
-	cmd.Env = append(os.Environ(), "PYTHONPATH="+filepath.Join(root, "sdk", "python", "src"), "PYTHONDONTWRITEBYTECODE=1")
+	sdk := filepath.Join(root, "sdk", "python") // the package, and beside its tests which call makes which operation
+	path := filepath.Join(sdk, "src") + string(os.PathListSeparator) + filepath.Join(sdk, "tests")
+	cmd.Env = append(os.Environ(), "PYTHONPATH="+path, "PYTHONDONTWRITEBYTECODE=1")
 	cmd.Stderr = os.Stderr
 	in, err1 := cmd.StdinPipe()
 	out, err2 := cmd.StdoutPipe()

@@ -50,10 +50,17 @@ def api_keys(body: bytes) -> Rows[m.ApiKey]:
 def verification(body: bytes) -> m.Verification:
     from . import _models
 
-    answer = _models.VerificationResponse.model_validate_json(body).data
-    if answer.valid and answer.code != "valid":  # who answers half of it has not said yes
-        return answer.model_copy(update={"valid": False})
-    return answer
+    return trusted(_models.VerificationResponse.model_validate_json(body).data)
+
+
+def agrees(told: m.Verification) -> bool:
+    """Whether an answer says the same by `valid` and by `code`."""
+    return told.valid == (told.code == "valid")
+
+
+def trusted(told: m.Verification) -> m.Verification:
+    """The answer, valid only where both say so: who answers half of a yes has not said yes."""
+    return told if agrees(told) or not told.valid else told.model_copy(update={"valid": False})
 
 
 def api_key_usage(body: bytes) -> m.ApiKeyUsage:

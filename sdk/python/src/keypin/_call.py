@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_PRINTABLE = re.compile(r"[ -~]+")
+_PRINTABLE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
+_IDEMPOTENCY_KEY = re.compile(r"[!-~][ -~]{6,253}[!-~]")
 
 
 class Repeat(Enum):
@@ -140,28 +141,27 @@ class Arguments:
     def headers(
         self,
         *,
-        workspace_id: str | NotGiven = NOT_GIVEN,
-        if_match: str | NotGiven | None = NOT_GIVEN,
-        idempotency_key: str | NotGiven = NOT_GIVEN,
+        workspace_id: object = NOT_GIVEN,
+        if_match: object = NOT_GIVEN,
+        idempotency_key: object = NOT_GIVEN,
     ) -> dict[str, str]:
+        """The headers that are given. What cannot be sent is a fault, for to drop it in silence would be worse."""
         found: dict[str, str] = {}
-        if isinstance(workspace_id, str):
+        if isinstance(workspace_id, str) and is_uuid(workspace_id):
             found["X-Workspace-Id"] = workspace_id
-            if not is_uuid(workspace_id):
-                self.fault("header.X-Workspace-Id", "must be a UUID")
-        if isinstance(if_match, str):
+        elif not isinstance(workspace_id, NotGiven):
+            self.fault("header.X-Workspace-Id", "must be a UUID")
+        if isinstance(if_match, str) and _PRINTABLE.fullmatch(if_match):
             found["If-Match"] = if_match
-            if not _PRINTABLE.fullmatch(if_match):
-                self.fault("header.If-Match", "must be an ETag, such as key.etag; the keys of a list have none")
-        elif if_match is None:
-            # key.etag of a key without one: to drop the condition in silence would be worse.
-            self.fault("header.If-Match", "must be an ETag; the keys of a list and of a rotation have none")
-        if isinstance(idempotency_key, str):
+        elif not isinstance(if_match, NotGiven):
+            self.fault(
+                "header.If-Match", "must be an ETag, such as key.etag; the keys of lists and rotations have none"
+            )
+        if isinstance(idempotency_key, str) and _IDEMPOTENCY_KEY.fullmatch(idempotency_key):
             found["Idempotency-Key"] = idempotency_key
-            if not 8 <= len(idempotency_key) <= 255 or not _PRINTABLE.fullmatch(idempotency_key.strip()):
-                self.fault("header.Idempotency-Key", "must be 8 to 255 printable ASCII characters")
-            elif idempotency_key != idempotency_key.strip():
-                self.fault("header.Idempotency-Key", "must not have a space at either end")
+        elif not isinstance(idempotency_key, NotGiven):
+            told = "must be 8 to 255 printable ASCII characters, with no space at either end"
+            self.fault("header.Idempotency-Key", told)
         return found
 
     def check(self, operation: str) -> None:

@@ -178,3 +178,8 @@ _BY_STATUS: dict[int, type[APIStatusError]] = {
 def class_of(status: int) -> type[APIStatusError]:
     """The error of a status."""
     return _BY_STATUS.get(status, InternalServerError if status >= 500 else APIStatusError)
+
+
+for _class in list(globals().values()):
+    if isinstance(_class, type) and _class.__module__ == __name__:
+        _class.__module__ = "keypin"  # where they are imported from, and what tracebacks shall name

@@ -26,7 +26,7 @@ from ._errors import (
     class_of,
 )
 from ._gate import AT_ONCE
-from ._response import forget_request, rate_limit, request_id
+from ._response import HIDDEN_HEADERS, forget_request, rate_limit, request_id
 from ._secret import Secret
 from ._version import __version__
 
@@ -42,10 +42,15 @@ DEFAULT_TIMEOUT = 30.0
 CONNECT_WITHIN = 5.0
 LIMITS = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE)
 
+_UNSENT_SHARE = 0.9
+"""Of the time for a request as a whole: what takes longer before anything is sent ends first, and is known as that."""
+
 _MAX_TEXT = 500  # characters of a message
 _MAX_DETAILS = 64
 _CODE = re.compile(r"[a-z_]{1,64}")
 _TOKEN = re.compile(r"[!-~]+")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"(?:[!-~](?:[ -~\t]*[!-~])?)?")
 
 USER_AGENT = f"keypin-python/{__version__} python/{platform.python_version()}"
 
@@ -60,7 +65,7 @@ def base_of(url: str | None) -> str:
         raise invalid("there is no base URL: pass base_url=, such as https://keys.example.com, or set KEYPIN_BASE_URL")
     try:
         parts = urlsplit(url)
-        host = parts.hostname
+        host, _ = parts.hostname, parts.port
     except ValueError:
         raise invalid("the base URL is not a URL") from None
     if parts.scheme not in {"http", "https"}:
@@ -87,9 +92,29 @@ def token_of(value: object) -> Secret:
     return Secret(text)
 
 
-def secrets_of(call: Call[Any], token: Secret | None) -> tuple[Secret, ...]:
+def origin_of(base: str) -> str:
+    """Scheme, host and port of a base URL."""
+    parts = urlsplit(base)
+    host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else parts.hostname
+    return f"{parts.scheme}://{host}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+
+
+def check_headers(argument: str, headers: Mapping[Any, Any] | None) -> None:
+    """Refuses headers that cannot be sent. Errors do not repeat a value, for it may be a credential."""
+    for name, value in (headers or {}).items():
+        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+            raise invalid(f"{argument} must have header names of ASCII letters, digits and hyphens, such as X-Trace-Id")
+        if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
+            raise invalid(
+                f"{argument}: the value of {name} must be a string of printable ASCII characters, "
+                "without a space at either end"
+            )
+
+
+def secrets_of(call: Call[Any], token: Secret | None, sent: Mapping[str, str]) -> tuple[Secret, ...]:
     """What errors must not repeat."""
-    return call.secrets if token is None else (*call.secrets, token)
+    found = [Secret(sent[name]) for name in HIDDEN_HEADERS if name in sent]
+    return (*call.secrets, *found) if token is None else (*call.secrets, token, *found)
 
 
 def timeout_of(value: float | httpx.Timeout | None) -> tuple[httpx.Timeout, float | None]:
@@ -98,7 +123,8 @@ def timeout_of(value: float | httpx.Timeout | None) -> tuple[httpx.Timeout, floa
         return httpx.Timeout(value), None
     if not value > 0:
         raise invalid("timeout must be more than 0 seconds; None = never")
-    return httpx.Timeout(value, connect=min(value, CONNECT_WITHIN)), float(value)
+    before = _UNSENT_SHARE * value
+    return httpx.Timeout(value, connect=min(before, CONNECT_WITHIN), pool=before), float(value)
 
 
 class PrivateURL(httpx.URL):
@@ -156,18 +182,19 @@ class TooLarge(Exception):
     """An answer has too many bytes."""
 
 
-def no_answer(fault: Exception, secrets: tuple[Secret, ...]) -> KeypinError:
+def no_answer(fault: Exception, base: str, secrets: tuple[Secret, ...]) -> KeypinError:
     """The error of a request that got no answer, or not to its end."""
+    origin = origin_of(base)
     text = scrub(str(fault) or type(fault).__name__, secrets)
     error: APIConnectionError
     if isinstance(fault, httpx.TimeoutException):
         what = {
-            httpx.ConnectTimeout: "no connection was made in time",
-            httpx.PoolTimeout: "no connection became free in time",
-        }.get(type(fault), "no answer came in time")
+            httpx.ConnectTimeout: f"no connection to {origin} was made in time",
+            httpx.PoolTimeout: f"no connection to {origin} became free in time",
+        }.get(type(fault), f"no answer came from {origin} in time")
         error = APITimeoutError(what)
     else:
-        error = APIConnectionError(f"no answer: {text}")
+        error = APIConnectionError(f"no answer from {origin}: {text}")
     error.unsent = isinstance(fault, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
     error.final = isinstance(
         fault, (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL, TooLarge)

@@ -1,4 +1,4 @@
-"""How many requests are under way at once.
+"""How many requests are under way at once, and how long one may take as a whole.
 
 httpcore looks at every connection for every request that waits, at each event: a thousand
 requests that wait in its queue take ten times as long as a thousand that wait here.
@@ -6,6 +6,8 @@ requests that wait in its queue take ten times as long as a thousand that wait h
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import httpx
@@ -27,7 +29,7 @@ class AsyncGate:
         import anyio
 
         if self._free is None:
-            self._free = anyio.Semaphore(AT_ONCE, fast_acquire=True)
+            self._free = anyio.Semaphore(AT_ONCE)
         try:
             self._free.acquire_nowait()
         except anyio.WouldBlock:
@@ -50,3 +52,21 @@ class SyncGate:
 
     def leave(self) -> None:
         pass
+
+
+@contextmanager
+def async_within(seconds: float | None) -> Iterator[None]:
+    """Bounds what is done in it as a whole; httpx.ReadTimeout when that takes too long."""
+    import anyio
+
+    try:
+        with anyio.fail_after(seconds):
+            yield
+    except TimeoutError:
+        raise httpx.ReadTimeout("no answer came in time") from None
+
+
+@contextmanager
+def sync_within(seconds: float | None) -> Iterator[None]:
+    """A thread cannot be interrupted: httpx bounds its steps, and Bounded the body of its answer."""
+    yield

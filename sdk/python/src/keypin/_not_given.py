@@ -12,6 +12,8 @@ class NotGiven:
     >>> client.api_keys.update(key.id, expires_at=None)         # the key never expires
     """
 
+    __module__ = "keypin"  # where it is imported from
+
     __slots__ = ()
 
     def __bool__(self) -> bool:

@@ -47,6 +47,8 @@ class SyncPage(_Page[T]):
     passes over some. Gather them first, with `list(…)`.
     """
 
+    __module__ = "keypin"  # where it is imported from
+
     def __init__(self, rows: Rows[T], offset: int, fetch: Callable[[int], SyncPage[T]]) -> None:
         super().__init__(rows, offset)
         self._fetch = fetch
@@ -77,6 +79,8 @@ class AsyncPage(_Page[T]):
     Pages are cut by position: who revokes keys in such a loop moves those that follow, and
     passes over some. Gather them first, with `[key async for key in …]`.
     """
+
+    __module__ = "keypin"  # where it is imported from
 
     def __init__(self, rows: Rows[T], offset: int, fetch: Callable[[int], Awaitable[AsyncPage[T]]]) -> None:
         super().__init__(rows, offset)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ._async.transport import AsyncTransport
     from ._response import APIResponse
     from ._sync.transport import SyncTransport
+    from ._world import World
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,6 +32,11 @@ def workspace_of(given: str | NotGiven, client: str | None, args: Arguments) -> 
         )
         return "00000000-0000-0000-0000-000000000000"
     return client
+
+
+def idempotency_key_of(given: str | NotGiven, world: World) -> str:
+    """The Idempotency-Key of a call: the caller's, whatever it is, else a new one."""
+    return world.uuid() if isinstance(given, NotGiven) else given
 
 
 class AsyncResource:

@@ -25,6 +25,8 @@ class APIResponse(Generic[T]):
     >>> key = answer.parse()
     """
 
+    __module__ = "keypin"  # where it is imported from
+
     attempts: int
     """How many requests were sent."""
 
@@ -100,7 +102,8 @@ class APIResponse(Generic[T]):
         return f"<APIResponse [{self.status_code}] {self._call.operation} {self.request_id}>"
 
 
-_HIDDEN = {"authorization", "idempotency-key", "proxy-authorization", "cookie"}
+HIDDEN_HEADERS = {"authorization", "idempotency-key", "proxy-authorization", "cookie", "x-api-key", "x-keypin-token"}
+"""What was sent with these is a credential, or as good as one."""
 
 
 def forget_request(response: httpx.Response, call: Call[Any]) -> httpx.Response:
@@ -108,9 +111,9 @@ def forget_request(response: httpx.Response, call: Call[Any]) -> httpx.Response:
     import httpx
 
     sent = response.request
-    if call.body is not None or call.private_path is not None or not _HIDDEN.isdisjoint(sent.headers):
+    if call.body is not None or call.private_path is not None or not HIDDEN_HEADERS.isdisjoint(sent.headers):
         shown = str(sent.url)  # of a path with a secret the one to show
-        headers = [(name, value) for name, value in sent.headers.multi_items() if name.lower() not in _HIDDEN]
+        headers = [(name, value) for name, value in sent.headers.multi_items() if name.lower() not in HIDDEN_HEADERS]
         response.request = httpx.Request(sent.method, shown, headers=headers)
     return response
 

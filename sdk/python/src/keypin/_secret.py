@@ -29,6 +29,8 @@ class Secret:
     values are; a Secret never equals a string.
     """
 
+    __module__ = "keypin"  # where it is imported from
+
     __slots__ = ("__value",)
     __value: str
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
 from functools import wraps
 from http import HTTPStatus
 from typing import Any, ParamSpec, TypeVar, cast
@@ -28,7 +29,11 @@ R = TypeVar("R")
 Environ = dict[str, Any]
 App = Callable[[Environ, Any], Iterable[bytes]]
 
+OnRefusal = Callable[[Environ, Any, Refusal], Iterable[bytes]]
+
 _PRINCIPAL = "keypin.principal"
+_ON_REFUSAL = "keypin.on_refusal"
+"""How the middleware answers, for require_scopes to answer the same."""
 
 
 def peer(environ: Environ) -> str | None:
@@ -50,7 +55,7 @@ class ProtectMiddleware:
         scopes: Collection[str] = (),
         exclude: Collection[str] = (),
         client_ip: Callable[[Environ], str | None] = peer,
-        on_refusal: Callable[[Environ, Any, Refusal], Iterable[bytes]] | None = None,
+        on_refusal: OnRefusal | None = None,
     ) -> None:
         """guard: checks the keys; yours to close.
 
@@ -59,7 +64,8 @@ class ProtectMiddleware:
             begin so, such as /static/*.
         client_ip: says where a request comes from, for keys with allowed_ips. The default is
             the connection's other end, which behind a proxy is the proxy.
-        on_refusal: answers requests that are refused, in place of the service's error object.
+        on_refusal: answers requests that are refused, by `require_scopes` too, in place of the
+            service's error object.
         """
         if isinstance(scopes, str):
             raise TypeError("scopes must be a list of strings, not one string")
@@ -68,18 +74,15 @@ class ProtectMiddleware:
         self._scopes = tuple(scopes)
         self._excluded = Excluded(exclude)
         self._client_ip = client_ip
-        self._on_refusal = on_refusal
+        self._on_refusal = on_refusal or _refuse
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         if environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "") in self._excluded:
             return self._app(environ, start_response)
         answer = self._check(environ)
         if isinstance(answer, Refusal):
-            if self._on_refusal is not None:
-                return self._on_refusal(environ, start_response, answer)
-            start_response(*_head(answer))
-            return [answer.body]
-        environ[_PRINCIPAL] = answer
+            return self._on_refusal(environ, start_response, answer)
+        environ[_PRINCIPAL], environ[_ON_REFUSAL] = answer, self._on_refusal
         return self._app(environ, start_response)
 
     def _check(self, environ: Environ) -> Verification | Refusal:
@@ -118,22 +121,53 @@ def require_scopes(*scopes: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-            django = args[0] if args and hasattr(args[0], "META") else None
-            answer = _answer(django if django is not None else _flask_request())
+            django = bool(args) and hasattr(args[0], "META")
+            request: Any = args[0] if django else _flask_request()
+            answer = _answer(request)
             key = answer.api_key or _not_protected()
             if all(scope in key.scopes for scope in scopes):
                 return view(*args, **kwargs)
-            refusal = lacks_scope(answer, scopes)
-            return cast(R, _django_response(refusal) if django is not None else _flask_response(refusal))
+            refused = _collected(request.environ, lacks_scope(answer, scopes))
+            return cast(R, _django_response(refused) if django else _flask_response(refused))
 
         return wrapped
 
     return decorate
 
 
-def _head(refusal: Refusal) -> tuple[str, list[tuple[str, str]]]:
+def _refuse(environ: Environ, start_response: Any, refusal: Refusal) -> Iterable[bytes]:
     headers = [*refusal.headers, ("Content-Length", str(len(refusal.body)))]
-    return f"{refusal.status} {HTTPStatus(refusal.status).phrase}", headers
+    start_response(f"{refusal.status} {HTTPStatus(refusal.status).phrase}", headers)
+    return [refusal.body]
+
+
+@dataclass
+class _Collected:
+    """An answer as a whole, of which a framework makes its own."""
+
+    status: str = ""
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    body: bytes = b""
+
+
+def _collected(environ: Environ, refusal: Refusal) -> _Collected:
+    found = _Collected()
+
+    def write(part: bytes) -> None:
+        found.body += part
+
+    def start_response(status: str, headers: list[tuple[str, str]], fault: Any = None) -> Callable[[bytes], None]:
+        found.status, found.headers = status, headers
+        return write
+
+    parts = environ[_ON_REFUSAL](environ, start_response, refusal)
+    try:
+        for part in parts:
+            write(part)
+    finally:
+        if hasattr(parts, "close"):
+            parts.close()
+    return found
 
 
 def _flask_request() -> Any:
@@ -142,16 +176,17 @@ def _flask_request() -> Any:
     return request
 
 
-def _flask_response(refusal: Refusal) -> Any:
+def _flask_response(refused: _Collected) -> Any:
     from flask import Response
 
-    return Response(refusal.body, refusal.status, refusal.headers)
+    return Response(refused.body, refused.status, refused.headers)
 
 
-def _django_response(refusal: Refusal) -> Any:
+def _django_response(refused: _Collected) -> Any:
     from django.http import HttpResponse
 
-    return HttpResponse(refusal.body, status=refusal.status, headers=dict(refusal.headers))
+    status, _, reason = refused.status.partition(" ")
+    return HttpResponse(refused.body, status=int(status), reason=reason, headers=dict(refused.headers))
 
 
 def _answer(request: Any) -> Verification:

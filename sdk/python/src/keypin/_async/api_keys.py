@@ -10,7 +10,7 @@ from .. import _answers as answers
 from .._call import Arguments, Call, Repeat
 from .._not_given import NOT_GIVEN, NotGiven
 from .._pages import AsyncPaginator
-from .._resource import AsyncResource, Offset, async_raw
+from .._resource import AsyncResource, Offset, async_raw, idempotency_key_of
 from .._secret import Secret
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class AsyncAPIKeys(AsyncResource):
             metadata=metadata,
         )
         headers = args.headers(
-            workspace_id=workspace_id, idempotency_key=idempotency_key or self._transport.world.uuid()
+            workspace_id=workspace_id, idempotency_key=idempotency_key_of(idempotency_key, self._transport.world)
         )
         args.check("create-api-key")
         return await self._send(
@@ -268,7 +268,7 @@ class AsyncAPIKeys(AsyncResource):
         headers = args.headers(
             workspace_id=workspace_id,
             if_match=if_match,
-            idempotency_key=idempotency_key or self._transport.world.uuid(),
+            idempotency_key=idempotency_key_of(idempotency_key, self._transport.world),
         )
         args.check("rotate-api-key")
         return await self._send(

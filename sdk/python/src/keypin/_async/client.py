@@ -30,14 +30,17 @@ Self = TypeVar("Self", bound="AsyncKeypin")
 class AsyncKeypin:
     """Calls one service.
 
-    >>> client = AsyncKeypin(api_key="op_live_…", base_url="https://keys.example.com")
-    >>> created = await client.api_keys.create(name="Nightly export", scopes=["workflows:read"])
-    >>> created.api_key.reveal()
+    >>> async with AsyncKeypin(api_key="op_live_…", base_url="https://keys.example.com") as client:
+    ...     created = await client.api_keys.create(name="Nightly export", scopes=["workflows:read"])
+    ...     created.api_key.reveal()
 
     What is left out comes from the environment: KEYPIN_API_KEY, or else KEYPIN_TOKEN,
     KEYPIN_BASE_URL and KEYPIN_WORKSPACE_ID. Make one client and keep it; it may be used by
-    many threads and tasks at once, and after a fork. Close it with `aclose()` or `async with`.
+    many tasks of one event loop at once, and after a fork.
+    Close it with `aclose()` or `async with`.
     """
+
+    __module__ = "keypin"  # where it is imported from
 
     def __init__(
         self,
@@ -59,8 +62,8 @@ class AsyncKeypin:
         base_url: where the service is, such as https://keys.example.com.
         workspace_id: the workspace to act in, where a call does not name one. Without it: a
             key's own; for a session the one of its organisation, else the user's own.
-        timeout: seconds that one request may take, from its start to the end of its answer,
-            and at most 5 of them to connect; or an httpx.Timeout; None = for ever.
+        timeout: seconds that one request may take, from its wait among other requests to the
+            end of its answer, and at most 5 of them to connect; or an httpx.Timeout; None = for ever.
         max_retries: how often a failed call is sent again.
         default_headers: sent with every request.
         http_client: sends in place of a client of our own, and stays yours to close. Its
@@ -74,6 +77,7 @@ class AsyncKeypin:
         if workspace_id is None:
             workspace_id = os.environ.get("KEYPIN_WORKSPACE_ID") or None
         httpx_timeout, total = x.timeout_of(timeout)
+        x.check_headers("default_headers", default_headers)
         self._transport = AsyncTransport(
             connections=AsyncConnections(http_client),
             base=base,
@@ -150,6 +154,8 @@ class AsyncKeypin:
         """
         if not isinstance(api_key, NotGiven) and not isinstance(token, NotGiven):
             raise x.invalid("give either api_key= or token=, not both: one of them is sent")
+        if not isinstance(default_headers, NotGiven):
+            x.check_headers("default_headers", default_headers)
         t = self._transport
         credential = token if isinstance(api_key, NotGiven) else api_key
         httpx_timeout, total = (t.timeout, t.total) if isinstance(timeout, NotGiven) else x.timeout_of(timeout)

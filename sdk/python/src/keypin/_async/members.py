@@ -9,7 +9,7 @@ from .. import _answers as answers
 from .._call import Arguments, Call, Repeat
 from .._not_given import NOT_GIVEN, NotGiven
 from .._pages import AsyncPaginator
-from .._resource import AsyncResource, Offset, async_raw, workspace_of
+from .._resource import AsyncResource, Offset, async_raw, idempotency_key_of, workspace_of
 from .._secret import Secret
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ class AsyncInvites(AsyncResource):
         workspace = workspace_of(workspace_id, self._transport.workspace_id, args)
         path = args.path(_INVITES, workspace_id=workspace)
         body = args.body(never_null=("email", "role"), email=email, role=role)
-        headers = args.headers(idempotency_key=idempotency_key or self._transport.world.uuid())
+        headers = args.headers(idempotency_key=idempotency_key_of(idempotency_key, self._transport.world))
         args.check("create-invite")
         return await self._send(
             Call(

@@ -6,7 +6,7 @@ import inspect
 import logging
 import os
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import httpx
@@ -14,7 +14,7 @@ import httpx
 from .. import _exchange as x
 from .._call import Call
 from .._errors import KeypinError
-from .._gate import AsyncGate
+from .._gate import AsyncGate, async_within
 from .._not_given import NotGiven
 from .._response import APIResponse
 from .._retry import next_wait
@@ -56,7 +56,7 @@ class AsyncConnections:
         own = self._own.get(process)
         if own is None:
             made = httpx.AsyncClient(limits=x.LIMITS, follow_redirects=False)
-            # Of two threads that come here at once both get the same one.
+            # Of two that come here at once both get the same one.
             own = self._own.setdefault(process, (made, AsyncGate()))
         return own
 
@@ -76,10 +76,10 @@ class AsyncTransport:
     base: str
     token: AsyncToken | None
     workspace_id: str | None
-    headers: dict[str, str]
+    headers: dict[str, str] = field(repr=False)  # credentials may be among them
     timeout: httpx.Timeout
     total: float | None
-    """Seconds for one request as a whole; None = not bounded."""
+    """Seconds for one request as a whole, its wait at the gate included; None = not bounded."""
 
     max_retries: int
     world: World
@@ -111,22 +111,26 @@ class AsyncTransport:
             timeout, total = self.timeout, self.total
         else:
             timeout, total = x.timeout_of(call.timeout)
+        x.check_headers("extra_headers", call.extra_headers)
         token = None if call.public else await self._token()
         # What has the token as it is has no name here: some print the variables of a traceback.
         request = self._request(http if gate is None else None, call, token, timeout)
+        secrets = x.secrets_of(call, token, request.headers)
+        deadline = None if total is None else self.world.steady() + total
         try:
             if gate is not None:
                 await gate.enter(timeout.pool)
             try:
-                response = await self._exchange(http, request, token is not None, total)
+                with async_within(None if deadline is None else deadline - self.world.steady()):
+                    response = await self._exchange(http, request, token is not None, deadline)
             finally:
                 if gate is not None:
                     gate.leave()
         except (httpx.TransportError, httpx.InvalidURL, httpx.DecodingError, x.TooLarge) as fault:
             # Not chained: what it refers to holds the request with its token.
-            raise x.no_answer(fault, x.secrets_of(call, token)) from None
+            raise x.no_answer(fault, self.base, secrets) from None
         if not response.is_success:
-            raise x.refusal(response, call, self.world, x.secrets_of(call, token), token is not None)
+            raise x.refusal(response, call, self.world, secrets, token is not None)
         return response
 
     def _request(
@@ -153,9 +157,8 @@ class AsyncTransport:
         return request
 
     async def _exchange(
-        self, http: httpx.AsyncClient, request: httpx.Request, with_token: bool, total: float | None
+        self, http: httpx.AsyncClient, request: httpx.Request, with_token: bool, deadline: float | None
     ) -> httpx.Response:
-        deadline = None if total is None else self.world.steady() + total
         response = await http.send(
             request, stream=True, follow_redirects=False, auth=None if with_token else httpx.USE_CLIENT_DEFAULT
         )

@@ -9,7 +9,7 @@ from .. import _answers as answers
 from .._call import Arguments, Call, Repeat
 from .._not_given import NOT_GIVEN, NotGiven
 from .._pages import AsyncPaginator
-from .._resource import AsyncResource, Offset, async_raw
+from .._resource import AsyncResource, Offset, async_raw, idempotency_key_of
 from .._secret import Secret
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class AsyncWorkspaces(AsyncResource):
         """
         args = Arguments()
         body = args.body(never_null=("name",), name=name, slug=slug, color_idx=color_idx)
-        headers = args.headers(idempotency_key=idempotency_key or self._transport.world.uuid())
+        headers = args.headers(idempotency_key=idempotency_key_of(idempotency_key, self._transport.world))
         args.check("create-workspace")
         return await self._send(
             Call(

@@ -61,7 +61,7 @@ def decide(known: Known, question: Question, steady: float, wall: datetime) -> V
     return known.answer
 
 
-def known_of(answer: VerificationResponse, sent: float) -> Known | None:
+def known_of(answer: VerificationResponse, sent: float, cost: int = 1) -> Known | None:
     """What to remember of an answer that was asked for at sent, by the steady clock; None = nothing."""
     told, key = answer.data, answer.data.api_key
     # A field that is not there would be taken for none.
@@ -82,7 +82,11 @@ def known_of(answer: VerificationResponse, sent: float) -> Known | None:
         return None  # a form that this version does not know
     expires = None if key.expires_at is None else ours(answer, sent, key.expires_at)
     good = Verification.model_construct(valid=True, code="valid", api_key=key, rate_limit=None)
-    return Known(good, limit, expires, allowed)
+    known = Known(good, limit, expires, allowed)
+    state = told.rate_limit
+    if told.code == "rate_limited" and cost == 1 and state is not None and state.remaining == 0:
+        known.refused_until = ours(answer, sent, state.reset_at)
+    return known
 
 
 def ours(answer: VerificationResponse, sent: float, at: datetime) -> float:

@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 import httpx
 
 from .. import _exchange as x
+from .._answers import agrees, trusted
 from .._async.client import AsyncKeypin
 from .._call import Arguments, Call, Repeat
 from .._errors import KeypinError
@@ -23,9 +24,10 @@ from .._secret import Secret
 from .._sync.client import Keypin
 from .._world import WORLD, World
 from . import reports
-from .decide import MALFORMED, MAX_COST, NOT_FOUND, Question, decide, known_of, ours
+from .decide import MALFORMED, MAX_COST, NOT_FOUND, Question, decide, known_of
 from .form import hash_of, may_be_key, well_formed
-from .memory import UNKNOWN_FOR, Known, Memory
+from .memory import UNKNOWN_FOR, Memory, address_of
+from .reports import agent_of
 from .stream import EventReader, Follower, Instant, StreamError
 
 log = logging.getLogger("keypin.guard")
@@ -64,6 +66,8 @@ class Guard:
     also in a forked one, it begins with the first check or with `start()`.
     """
 
+    __module__ = "keypin"  # where it is imported from
+
     def __init__(
         self, data_url: str, *, token: Token | None = None, max_keys: int = 100_000, _world: World = WORLD
     ) -> None:
@@ -81,6 +85,7 @@ class Guard:
         self._max_keys = max_keys
         self._world = _world
         self._per_process: dict[int, _Process] = {}
+        self._closed = False
 
     def verify(
         self,
@@ -125,7 +130,8 @@ class Guard:
         self._here()
 
     def close(self) -> None:
-        """Stops, and reports what was used since the last report. The Guard must not be used afterwards."""
+        """Stops, and reports what was used since the last report. Afterwards the Guard refuses to check."""
+        self._closed = True
         here = self._per_process.pop(os.getpid(), None)
         if here is not None:
             here.close()
@@ -133,12 +139,12 @@ class Guard:
 
     async def aclose(self) -> None:
         """`close` for asynchronous code."""
-        import anyio
+        from anyio import to_thread
 
         here = self._per_process.get(os.getpid())
         if here is not None:
             await here.aclose_asker()
-        await anyio.to_thread.run_sync(self.close)
+        await to_thread.run_sync(self.close)
 
     def __enter__(self) -> Guard:
         return self
@@ -155,10 +161,13 @@ class Guard:
         """What this process knows. A forked child begins anew: its parent's threads are not in it."""
         process = os.getpid()
         here = self._per_process.get(process)
-        if here is None:
+        if here is None and not self._closed:
             # Of two threads that come here at once both get the same one.
             here = self._per_process.setdefault(process, _Process(self._client, self._max_keys, self._world))
             here.start()
+        if here is None or self._closed:
+            self.close()  # what was begun while another thread closed it
+            raise x.invalid("this Guard was closed")
         return here
 
 
@@ -229,28 +238,16 @@ class _Process:
         Another process's stream would have to tell of its changes.
         """
         envelope = answer.parse()
-        told = envelope.data
-        known = known_of(envelope, sent)
-        if known is not None:
-            self._note_limit(known, envelope, sent)
-        epoch = answer.headers.get("X-Keypin-Epoch")
+        told, epoch = envelope.data, answer.headers.get("X-Keypin-Epoch")
+        if not agrees(told):
+            return trusted(told)
         if epoch and not answer.stale:
+            known = known_of(envelope, sent, question.cost)
             if told.code == "not_found":
                 self._memory.remember_unknown(question.hash, sent + UNKNOWN_FOR, asked_at=asked_at, epoch=epoch)
             elif known is not None:
                 self._memory.remember(question.hash, known, asked_at=asked_at, epoch=epoch)
-                remembered = self._memory.get(question.hash)
-                if remembered is not None and question.cost == 1:
-                    self._note_limit(remembered, envelope, sent)
-        if told.valid and told.code != "valid":  # who answers half of it has not said yes
-            return told.model_copy(update={"valid": False})
         return told
-
-    def _note_limit(self, known: Known, answer: VerificationResponse, sent: float) -> None:
-        """Notes when a limit that is reached may admit again."""
-        state = answer.data.rate_limit
-        if answer.data.code == "rate_limited" and state is not None and state.remaining == 0:
-            known.refused_until = ours(answer, sent, state.reset_at)
 
     def _asker(self) -> AsyncKeypin:
         """The asynchronous client of this event loop: connections belong to one."""
@@ -303,14 +300,16 @@ class _Process:
                     broken = "see above"
                 if follower.alive:
                     wait = FIRST_RECONNECT
-                if broken is None or self._stopping.is_set():
-                    continue  # ended by the service, which expects us again
-                log.warning("the stream of changes broke (%s); every check asks the service until it is back", broken)
+                if broken is not None and not self._stopping.is_set():
+                    log.warning("the stream of changes broke (%s); every check asks until it is back", broken)
+                # Also when the service ended it well, and expects us again: one that is about to stop ends every
+                # stream at once.
                 self._stopping.wait(wait + self._world.chance() * wait)
                 wait = min(2 * wait, LAST_RECONNECT)
 
     def _connect(self, http: httpx.Client, follower: Follower) -> None:
         """Follows one connection to its end."""
+        follower.alive = False  # what fails before there is a connection, such as a token, is no stream that was there
         t = self._client._transport
         headers = httpx.Headers({**t.headers, "Accept": "text/event-stream", "Accept-Encoding": "identity"})
         token = t._token()
@@ -345,21 +344,24 @@ class _Process:
         self._report()
 
     def _report(self) -> None:
-        """Tells the service what was decided here. What it does not take is kept for the next report."""
+        """Tells the service what was decided here. What it could not take just now is kept for the next report."""
         uses = self._uses.take()
         names = list(uses)
         for at in range(0, len(names), reports.AT_ONCE):
             part = {name: uses[name] for name in names[at : at + reports.AT_ONCE]}
             try:
-                self._client._transport.send(_report_call(part)).parse()
-            except KeypinError as fault:
-                log.warning("the uses of keys could not be reported; they are kept for the next report: %s", fault)
-                self._uses.give_back({name: uses[name] for name in names[at:]})
-                return
-            except Exception:
-                self._uses.give_back({name: uses[name] for name in names[at:]})
-                log.exception("the uses of keys could not be reported; they are kept for the next report")
-                return
+                self._client._transport.send(_report_call(part))
+            except Exception as fault:  # a function that makes tokens may raise anything
+                kept = reports.may_be_taken_later(fault)
+                log.warning(
+                    "the uses of keys could not be reported; they are %s: %s",
+                    "kept for the next report" if kept else "not counted",
+                    fault,
+                    exc_info=not isinstance(fault, KeypinError),
+                )
+                if kept:
+                    self._uses.give_back({name: uses[name] for name in names[at:]})
+                    return
 
 
 def _verify_call(question: Question) -> Call[VerificationResponse]:
@@ -367,10 +369,11 @@ def _verify_call(question: Question) -> Call[VerificationResponse]:
     more: dict[str, Any] = {}
     if question.scopes:
         more["scopes"] = list(question.scopes)
-    if question.client_ip:
-        more["client_ip"] = question.client_ip.partition("%")[0]
-    if question.user_agent:
-        more["user_agent"] = question.user_agent[:512]
+    address, agent = address_of(question.client_ip), agent_of(question.user_agent)
+    if address is not None:
+        more["client_ip"] = str(address)
+    if agent:
+        more["user_agent"] = agent
     call = Call(
         operation="verify-api-key",
         method="POST",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -14,6 +15,9 @@ UNKNOWN_FOR = 5.0
 
 MAX_UNKNOWN = 1 << 12
 """Of how many keys: a flood of them evicts nothing useful."""
+
+LOOKS = 64
+"""How many keys are looked at for one to forget: a check waits no longer for room, whatever was used."""
 
 
 class Known:
@@ -82,8 +86,9 @@ class Memory:
 
     def __init__(self, max_keys: int) -> None:
         self._max = max_keys
-        self._known: dict[bytes, Known] = {}
-        self._unknown: dict[bytes, float] = {}
+        # The oldest first. A dict would look for it past the places of all that was forgotten.
+        self._known: OrderedDict[bytes, Known] = OrderedDict()
+        self._unknown: OrderedDict[bytes, float] = OrderedDict()
         self._lock = threading.Lock()
         self.trust: Trust | None = None
         self.epoch: str | None = None
@@ -113,33 +118,33 @@ class Memory:
             if self.changes != asked_at or epoch != self.epoch:
                 return
             old = self._known.get(hash_)
-            # One that is there knows as much, unless it does not know the limit.
+            # One that is there knows as much, unless it does not know the limit, or that it is reached.
             if old is not None and (old.limit is not None or known.limit is None):
+                old.refused_until = known.refused_until or old.refused_until
                 return
-            self._known[hash_] = known
-            if len(self._known) > self._max:
+            if old is None and len(self._known) >= self._max:
                 self._forget_one()
+            self._known[hash_] = known
 
     def remember_unknown(self, hash_: bytes, until: float, *, asked_at: int, epoch: str) -> None:
         """Keeps that there is no such key, on the same conditions."""
         with self._lock:
             if self.changes != asked_at or epoch != self.epoch:
                 return
-            self._unknown.pop(hash_, None)
             self._unknown[hash_] = until
+            self._unknown.move_to_end(hash_)
             if len(self._unknown) > MAX_UNKNOWN:
-                del self._unknown[next(iter(self._unknown))]
+                self._unknown.popitem(last=False)
 
     def _forget_one(self) -> None:
-        """Makes room: of those that were not used since they were last looked at, the oldest."""
-        for _ in range(len(self._known)):
-            hash_ = next(iter(self._known))
-            known = self._known.pop(hash_)
+        """Makes room: the oldest that was not used since it was last looked at; where many were, the oldest."""
+        for _ in range(min(LOOKS, len(self._known))):
+            hash_, known = next(iter(self._known.items()))
             if not known.used:
-                return
+                break
             known.used = False
-            self._known[hash_] = known
-        del self._known[next(iter(self._known))]
+            self._known.move_to_end(hash_)
+        self._known.popitem(last=False)
 
     def forget(self, hash_: bytes) -> None:
         """Forgets a key, and what is being asked."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from .._errors import APIStatusError
+
 EVERY = 10.0
 """Seconds; last_used_at is at most 60 s behind."""
 
@@ -12,6 +14,9 @@ AT_ONCE = 500
 """Uses in one report."""
 
 MAX_UNREPORTED = 1 << 16
+
+MAX_AGENT = 256
+"""Characters of a user agent. The service shows no more, and a report stays below the 1 MiB that it reads."""
 
 
 class _Use:
@@ -76,7 +81,18 @@ def lines(uses: dict[tuple[bytes, str], _Use]) -> list[dict[str, Any]]:
         address = address_of(use.client_ip)
         if address is not None:
             line["client_ip"] = str(address)
-        if use.user_agent:
-            line["user_agent"] = use.user_agent[:512]
+        agent = agent_of(use.user_agent)
+        if agent:
+            line["user_agent"] = agent
         report.append(line)
     return report
+
+
+def agent_of(text: str | None) -> str:
+    """A user agent as the service is told it: what can be printed of its beginning."""
+    return "".join(filter(str.isprintable, text[:MAX_AGENT])) if text else ""
+
+
+def may_be_taken_later(fault: Exception) -> bool:
+    """Whether a report that failed may succeed another time: an answer that refuses it will refuse it again."""
+    return not isinstance(fault, APIStatusError) or fault.status_code == 429 or fault.status_code >= 500

@@ -11,7 +11,7 @@ from .. import _answers as answers
 from .._call import Arguments, Call, Repeat
 from .._not_given import NOT_GIVEN, NotGiven
 from .._pages import SyncPage
-from .._resource import SyncResource, Offset, sync_raw
+from .._resource import SyncResource, Offset, sync_raw, idempotency_key_of
 from .._secret import Secret
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class APIKeys(SyncResource):
             metadata=metadata,
         )
         headers = args.headers(
-            workspace_id=workspace_id, idempotency_key=idempotency_key or self._transport.world.uuid()
+            workspace_id=workspace_id, idempotency_key=idempotency_key_of(idempotency_key, self._transport.world)
         )
         args.check("create-api-key")
         return self._send(
@@ -269,7 +269,7 @@ class APIKeys(SyncResource):
         headers = args.headers(
             workspace_id=workspace_id,
             if_match=if_match,
-            idempotency_key=idempotency_key or self._transport.world.uuid(),
+            idempotency_key=idempotency_key_of(idempotency_key, self._transport.world),
         )
         args.check("rotate-api-key")
         return self._send(

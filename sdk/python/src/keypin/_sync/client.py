@@ -31,14 +31,17 @@ Self = TypeVar("Self", bound="Keypin")
 class Keypin:
     """Calls one service.
 
-    >>> client = Keypin(api_key="op_live_…", base_url="https://keys.example.com")
-    >>> created = client.api_keys.create(name="Nightly export", scopes=["workflows:read"])
-    >>> created.api_key.reveal()
+    >>> with Keypin(api_key="op_live_…", base_url="https://keys.example.com") as client:
+    ...     created = client.api_keys.create(name="Nightly export", scopes=["workflows:read"])
+    ...     created.api_key.reveal()
 
     What is left out comes from the environment: KEYPIN_API_KEY, or else KEYPIN_TOKEN,
     KEYPIN_BASE_URL and KEYPIN_WORKSPACE_ID. Make one client and keep it; it may be used by
-    many threads and tasks at once, and after a fork. Close it with `close()` or `async with`.
+    many threads at once, and after a fork.
+    Close it with `close()` or `with`.
     """
+
+    __module__ = "keypin"  # where it is imported from
 
     def __init__(
         self,
@@ -60,8 +63,9 @@ class Keypin:
         base_url: where the service is, such as https://keys.example.com.
         workspace_id: the workspace to act in, where a call does not name one. Without it: a
             key's own; for a session the one of its organisation, else the user's own.
-        timeout: seconds that one request may take, from its start to the end of its answer,
-            and at most 5 of them to connect; or an httpx.Timeout; None = for ever.
+        timeout: seconds in which an answer must have come to its end, as is seen at each part of its
+            body, and that every step before may take: to get a free connection, to connect (at
+            most 5), to send, to wait for the answer's next bytes; or an httpx.Timeout; None = for ever.
         max_retries: how often a failed call is sent again.
         default_headers: sent with every request.
         http_client: sends in place of a client of our own, and stays yours to close. Its
@@ -75,6 +79,7 @@ class Keypin:
         if workspace_id is None:
             workspace_id = os.environ.get("KEYPIN_WORKSPACE_ID") or None
         httpx_timeout, total = x.timeout_of(timeout)
+        x.check_headers("default_headers", default_headers)
         self._transport = SyncTransport(
             connections=SyncConnections(http_client),
             base=base,
@@ -151,6 +156,8 @@ class Keypin:
         """
         if not isinstance(api_key, NotGiven) and not isinstance(token, NotGiven):
             raise x.invalid("give either api_key= or token=, not both: one of them is sent")
+        if not isinstance(default_headers, NotGiven):
+            x.check_headers("default_headers", default_headers)
         t = self._transport
         credential = token if isinstance(api_key, NotGiven) else api_key
         httpx_timeout, total = (t.timeout, t.total) if isinstance(timeout, NotGiven) else x.timeout_of(timeout)

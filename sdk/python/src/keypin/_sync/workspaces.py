@@ -10,7 +10,7 @@ from .. import _answers as answers
 from .._call import Arguments, Call, Repeat
 from .._not_given import NOT_GIVEN, NotGiven
 from .._pages import SyncPage
-from .._resource import SyncResource, Offset, sync_raw
+from .._resource import SyncResource, Offset, sync_raw, idempotency_key_of
 from .._secret import Secret
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Workspaces(SyncResource):
         """
         args = Arguments()
         body = args.body(never_null=("name",), name=name, slug=slug, color_idx=color_idx)
-        headers = args.headers(idempotency_key=idempotency_key or self._transport.world.uuid())
+        headers = args.headers(idempotency_key=idempotency_key_of(idempotency_key, self._transport.world))
         args.check("create-workspace")
         return self._send(
             Call(
