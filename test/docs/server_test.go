@@ -167,20 +167,21 @@ type block struct {
 	mark     string // run, like or nothing
 	code     string
 	line     int
+	heading  string // what it stands under, without marks
 }
 
 // blocks takes the fenced code out of a page.
 func blocks(text string) []block {
 	var all []block
 	var open *block
-	fence := ""
+	fence, heading := "", ""
 	for i, line := range strings.Split(text, "\n") {
 		trimmed := strings.TrimLeft(line, " ")
 		switch {
 		case open == nil && strings.HasPrefix(trimmed, "```"):
 			info := strings.Fields(strings.TrimLeft(trimmed, "`"))
 			fence = trimmed[:len(trimmed)-len(strings.TrimLeft(trimmed, "`"))]
-			open = &block{line: i + 1}
+			open = &block{line: i + 1, heading: heading}
 			if len(info) > 0 {
 				open.language = info[0]
 			}
@@ -192,6 +193,8 @@ func blocks(text string) []block {
 			open = nil
 		case open != nil:
 			open.code += line + "\n"
+		case strings.HasPrefix(line, "#"):
+			heading = strings.TrimSpace(strings.TrimLeft(line, "#"))
 		}
 	}
 	return all
