@@ -31,10 +31,9 @@ var (
 	url, token, jobID string
 )
 
-type Caller struct{}
+type Caller struct{ Customer string }
 
-func checkWithKeypin(context.Context, string) (*Caller, error) { return nil, nil }
-func checkTheOldWay(context.Context, string) (*Caller, error)  { return nil, nil }
+func checkTheOldWay(context.Context, string) (*Caller, error) { return nil, nil }
 `
 
 // importPaths are the packages that snippets use, by the name before the dot.

@@ -187,8 +187,8 @@ func TestAProgramFindsItsWayByTheHeadOfEachPage(t *testing.T) {
 // withoutCode leaves out what is no Markdown's link though it looks like one.
 func withoutCode(text string) string {
 	for _, b := range blocks(text) {
-		if b.code != "" {
-			text = strings.Replace(text, b.code, "", 1)
+		if b.raw != "" {
+			text = strings.Replace(text, b.raw, "", 1)
 		}
 	}
 	return text
