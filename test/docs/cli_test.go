@@ -35,8 +35,7 @@ func TestEveryOperationIsShownWithItsCommand(t *testing.T) {
 	for _, path := range operationCommands(t) {
 		unseen[path] = true
 	}
-	delete(unseen, "keypin workspaces use")  // changes a file of the caller's, and asks nobody
-	delete(unseen, "keypin workspaces slug") // its page does not show it yet
+	delete(unseen, "keypin workspaces use") // changes a file of the caller's, and asks nobody
 	known := slices.Collect(maps.Keys(unseen))
 	for page, text := range allMarkdown(t) {
 		if !strings.HasPrefix(page, "/docs/api-reference/") {
@@ -53,7 +52,7 @@ func TestEveryOperationIsShownWithItsCommand(t *testing.T) {
 				}
 			}
 		}
-		if shown != 1 && page != "/docs/api-reference/workspaces/slug-available" {
+		if shown != 1 {
 			t.Errorf("%s shows %d commands", page, shown)
 		}
 	}
