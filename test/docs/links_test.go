@@ -7,14 +7,18 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
 
 var (
-	hrefs = regexp.MustCompile(`(?:href|src|action)="([^"]+)"`)
-	ids   = regexp.MustCompile(`\sid="([^"]+)"`)
-	marks = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	hrefs      = regexp.MustCompile(`(?:href|src|action|data-search)="([^"]+)"`)
+	heads      = regexp.MustCompile(`<link ([^>]+)>`) // what programs follow
+	attributes = regexp.MustCompile(`(\w+)="([^"]*)"`)
+	metas      = regexp.MustCompile(`<meta (?:property|name)="((?:og|twitter):(?:url|image|see_also))" content="([^"]*)">`)
+	ids        = regexp.MustCompile(`\sid="([^"]+)"`)
+	marks      = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 )
 
 const repositoryFile = "https://github.com/keypin/keypin/blob/main/"
@@ -107,6 +111,12 @@ func TestEveryLinkLeadsSomewhere(t *testing.T) {
 		for _, link := range hrefs.FindAllStringSubmatch(found.body, -1) {
 			c.follow(path, html.UnescapeString(link[1]))
 		}
+		for _, meta := range metas.FindAllStringSubmatch(found.body, -1) {
+			if !strings.HasPrefix(meta[2], served.base+"/") {
+				t.Errorf("%s: %s is %s, which others cannot follow", path, meta[1], meta[2])
+			}
+			c.follow(path, html.UnescapeString(meta[2]))
+		}
 		for _, index := range []string{".md", "/llms.txt"} {
 			text := c.get(path + index)
 			if text.status != http.StatusOK || len(text.body) < 100 {
@@ -119,11 +129,66 @@ func TestEveryLinkLeadsSomewhere(t *testing.T) {
 	}
 }
 
+// headLink is a link of a page's head.
+type headLink struct{ rel, href, kind string }
+
+func headLinks(body string) (links []headLink) {
+	for _, found := range heads.FindAllStringSubmatch(body, -1) {
+		given := map[string]string{}
+		for _, attribute := range attributes.FindAllStringSubmatch(found[1], -1) {
+			given[attribute[1]] = html.UnescapeString(attribute[2])
+		}
+		links = append(links, headLink{given["rel"], given["href"], given["type"]})
+	}
+	return links
+}
+
+func TestAProgramFindsItsWayByTheHeadOfEachPage(t *testing.T) {
+	t.Parallel()
+	c := newChecker(t)
+	paths := sitePaths(t)
+	for i, path := range paths {
+		body := c.get(path).body
+		hrefs := map[string][]string{}
+		for _, link := range headLinks(body) {
+			hrefs[link.rel] = append(hrefs[link.rel], link.href)
+			answer := c.get(strings.TrimPrefix(link.href, served.base))
+			kind, _, _ := strings.Cut(answer.header.Get("Content-Type"), ";")
+			if answer.status != http.StatusOK || link.kind != "" && kind != link.kind || link.rel == "stylesheet" && kind != "text/css" {
+				t.Errorf("%s: the link %v leads to %d, %q", path, link, answer.status, kind)
+			}
+		}
+		want := map[string]string{"canonical": served.base + path, "alternate": path + ".md"}
+		if i > 0 {
+			want["prev"] = paths[i-1]
+		}
+		if i < len(paths)-1 {
+			want["next"] = paths[i+1]
+		}
+		for _, rel := range []string{"canonical", "alternate", "prev", "next"} {
+			if got := hrefs[rel]; want[rel] == "" && len(got) > 0 || want[rel] != "" && !slices.Contains(got, want[rel]) {
+				t.Errorf("%s: the links %s are %q; there should be %q", path, rel, got, want[rel])
+			}
+		}
+		for _, rel := range []string{"prev", "next"} {
+			if strings.Contains(body, `<a rel="`+rel+`" href="`+want[rel]) != (want[rel] != "") {
+				t.Errorf("%s: below it there should be a link %s, if there is such a page: %q", path, rel, want[rel])
+			}
+		}
+		if len(hrefs["stylesheet"]) == 0 || len(hrefs["icon"]) == 0 {
+			t.Errorf("%s has the links %v", path, hrefs)
+		}
+		if !strings.Contains(body, `<meta property="og:url" content="`+served.base+path+`">`) {
+			t.Errorf("%s does not tell its address for Open Graph", path)
+		}
+	}
+}
+
 // withoutCode leaves out what is no Markdown's link though it looks like one.
 func withoutCode(text string) string {
 	for _, b := range blocks(text) {
-		if b.code != "" {
-			text = strings.Replace(text, b.code, "", 1)
+		if b.raw != "" {
+			text = strings.Replace(text, b.raw, "", 1)
 		}
 	}
 	return text

@@ -3,7 +3,6 @@ package docs
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -316,34 +315,4 @@ func sdkPath(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return path
-}
-
-func TestTheGoOfThePagesCompiles(t *testing.T) {
-	t.Parallel()
-	var b strings.Builder
-	b.WriteString("package main\n\nimport (\n\t\"context\"\n\t\"fmt\"\n\t\"net/netip\"\n\t\"os\"\n\t\"time\"\n\n\t\"github.com/keypin/keypin/client\"\n)\n\nvar _ = netip.Addr{}\nvar _ = time.Hour\nvar _ = fmt.Sprint\n\nfunc main() {}\n")
-	n := 0
-	for path, text := range allMarkdown(t) {
-		if !strings.HasPrefix(path, "/docs/api-reference/") {
-			continue
-		}
-		for _, block := range blocks(text) {
-			if block.language == "go" {
-				n++
-				fmt.Fprintf(&b, "\n// %s\nfunc _(ctx context.Context) error {\n%s\treturn nil\n}\n", path, block.code)
-			}
-		}
-	}
-	if n < 28 {
-		t.Fatalf("%d pages of the reference have Go", n)
-	}
-	file := filepath.Join(t.TempDir(), "main.go")
-	if err := os.WriteFile(file, []byte(b.String()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), "go", "vet", file)
-	cmd.Dir = "../.."
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
-	}
 }

@@ -166,21 +166,23 @@ type block struct {
 	language string
 	mark     string // run, like or nothing
 	code     string
+	raw      string // the code as it stands on the page: in a list it is indented
 	line     int
+	heading  string // what it stands under, without marks
 }
 
 // blocks takes the fenced code out of a page.
 func blocks(text string) []block {
 	var all []block
 	var open *block
-	fence := ""
+	fence, heading, indent := "", "", 0
 	for i, line := range strings.Split(text, "\n") {
 		trimmed := strings.TrimLeft(line, " ")
 		switch {
 		case open == nil && strings.HasPrefix(trimmed, "```"):
 			info := strings.Fields(strings.TrimLeft(trimmed, "`"))
 			fence = trimmed[:len(trimmed)-len(strings.TrimLeft(trimmed, "`"))]
-			open = &block{line: i + 1}
+			open, indent = &block{line: i + 1, heading: heading}, len(line)-len(trimmed)
 			if len(info) > 0 {
 				open.language = info[0]
 			}
@@ -191,8 +193,17 @@ func blocks(text string) []block {
 			all = append(all, *open)
 			open = nil
 		case open != nil:
-			open.code += line + "\n"
+			open.raw += line + "\n"
+			open.code += outdented(line, indent) + "\n"
+		case strings.HasPrefix(line, "#"):
+			heading = strings.TrimSpace(strings.TrimLeft(line, "#"))
 		}
 	}
 	return all
+}
+
+// outdented takes away as many blanks as the fence of a block has before it.
+func outdented(line string, indent int) string {
+	blanks := len(line) - len(strings.TrimLeft(line, " "))
+	return line[min(blanks, indent):]
 }
