@@ -61,7 +61,7 @@ func (l links) markdownOf(t *text) []byte {
 			start := at + i + 2
 			at = start + len(destination)
 			to := l.resolve(destination)
-			if before, fragment, _ := strings.Cut(to, "#"); strings.HasPrefix(to, root+"/") {
+			if before, fragment, _ := strings.Cut(to, "#"); strings.HasPrefix(to, root+"/") && !strings.HasPrefix(to, examplesPath) {
 				to = before + ".md"
 				if fragment != "" {
 					to += "#" + fragment

@@ -48,20 +48,26 @@ const (
   return [...found];
 })()`
 	// clipped finds what is wider or higher than the box that it has to be read in.
-	clipped = `[...document.querySelectorAll("pre")].filter((e) => e.getClientRects().length && (e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 1)).map((e) => e.tagName + "." + e.className + " is cut off: " + e.textContent.trim().slice(0, 60))`
+	clipped = `[...document.querySelectorAll("pre, .table")].filter((e) => e.getClientRects().length && (e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 1)).map((e) => e.tagName + "." + e.className + " is cut off: " + e.textContent.trim().slice(0, 60))`
 )
 
 func TestAPrintedPageIsBlackOnWhiteAndWhole(t *testing.T) {
 	t.Parallel()
 	b := newTab(t, 718, 1000) // A4 without its margins
-	b.onPaper("light")
-	for _, path := range sample() {
-		b.open(path)
-		b.faults(path, shownOnPaper)
-		b.faults(path, paleOnPaper)
-		b.faults(path, clipped)
-		if width := ask[float64](b, "document.documentElement.scrollWidth"); width > 718 {
-			t.Errorf("%s is %v pixels wide", path, width)
+	for _, theme := range []struct{ asked, chosen string }{{"light", ""}, {"dark", ""}, {"light", "dark"}} {
+		b.onPaper(theme.asked)
+		for _, path := range sample() {
+			b.open(path)
+			if theme.chosen != "" {
+				b.run(fmt.Sprintf("document.documentElement.dataset.theme = %q", theme.chosen))
+			}
+			on := fmt.Sprintf("%s, %v", path, theme)
+			b.faults(on, shownOnPaper)
+			b.faults(on, paleOnPaper)
+			b.faults(on, clipped)
+			if width := ask[float64](b, "document.documentElement.scrollWidth"); width > 718 {
+				t.Errorf("%s is %v pixels wide", on, width)
+			}
 		}
 	}
 }
