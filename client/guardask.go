@@ -81,10 +81,10 @@ func (g *Guard) remember(hash [32]byte, shard *guardShard, before uint64, a *ask
 	}
 }
 
-// keyOf is what to remember of an answer; nil = nothing.
+// keyOf is what to remember of an answer; nil = nothing. One that says valid by half is none.
 func keyOf(a *asked) *guardedKey {
 	v := a.Data
-	if v.APIKey == nil {
+	if v.APIKey == nil || v.Valid != (v.Code == OutcomeValid) {
 		return nil
 	}
 	k := &guardedKey{answer: &Verification{Valid: true, Code: OutcomeValid, APIKey: v.APIKey}, limit: -1}

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -123,8 +124,8 @@ func (g *Guard) reportUses(ctx context.Context) {
 	}
 }
 
-// report tells the service what was decided here. What it does not take is kept for the
-// next report.
+// report tells the service what was decided here. What it cannot take now is kept for the
+// next report; what it refuses it would refuse again.
 func (g *Guard) report(ctx context.Context) {
 	for hash, k := range g.keys.All() {
 		g.reports.collect(hash, k)
@@ -137,11 +138,21 @@ func (g *Guard) report(ctx context.Context) {
 		var answer struct {
 			Data *struct{} `json:"data"`
 		}
-		if _, err := g.c.do(ctx, k, nil, &answer, func() bool { return answer.Data != nil }); err != nil {
+		_, err := g.c.do(ctx, k, nil, &answer, func() bool { return answer.Data != nil })
+		if err != nil && !refused(err) {
 			g.options.logger.WarnContext(ctx, "the uses of keys could not be reported; they are kept for the next report", "error", err)
 			g.reports.add(uses...)
 			return
 		}
+		if err != nil {
+			g.options.logger.WarnContext(ctx, "uses of keys were refused, and are not counted", "error", err)
+		}
 		uses = uses[n:]
 	}
+}
+
+// refused reports whether the same report would fail again.
+func refused(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Status >= 400 && e.Status < 500 && e.Status != http.StatusTooManyRequests
 }
