@@ -31,6 +31,10 @@ const (
 // each when they are sent, and the rest.
 const maxVote = 16 << 10
 
+// dropEvery is of how many votes one, by chance, drops those beyond MaxPageVotes: it reads
+// the ids of all that are kept, and votes that all did would hinder one another.
+const dropEvery = 64
+
 // voteTimeout is how long a reader waits for the database at most.
 const voteTimeout = 10 * time.Second
 
@@ -53,9 +57,7 @@ func (s *Site) serveFeedback(w http.ResponseWriter, r *http.Request) {
 		s.serveProblem(w, r, http.StatusMethodNotAllowed)
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), voteTimeout)
-	defer cancel()
-	thanks, err := s.takeFeedback(w, r.WithContext(ctx))
+	thanks, err := s.takeFeedback(w, r)
 	if err != nil {
 		s.refuseFeedback(w, r, err)
 		return
@@ -106,6 +108,13 @@ func (s *Site) takeFeedback(w http.ResponseWriter, r *http.Request) (*thanksView
 	return s.addVote(r.Context(), on, r.PostForm.Get("answer"), comment)
 }
 
+// change makes a change of votes, in the time that a reader waits.
+func (s *Site) change(ctx context.Context, change func(context.Context, keypin.Tx) error) error {
+	ctx, cancel := context.WithTimeout(ctx, voteTimeout)
+	defer cancel()
+	return s.options.Votes.Tx(ctx, func(tx keypin.Tx) error { return change(ctx, tx) })
+}
+
 func (s *Site) addVote(ctx context.Context, on *page, answer, comment string) (*thanksView, error) {
 	if answer != "yes" && answer != "no" {
 		return nil, keypin.E(keypin.CodeValidation, "answer must be yes or no.")
@@ -116,8 +125,8 @@ func (s *Site) addVote(ctx context.Context, on *page, answer, comment string) (*
 		return nil, err
 	}
 	vote := &keypin.PageVote{ID: id, At: keypin.Timestamp(now), Page: on.Path, Helpful: answer == "yes", Comment: comment}
-	err = s.options.Votes.Tx(ctx, func(tx keypin.Tx) error {
-		if err := tx.InsertPageVote(ctx, vote); err != nil {
+	err = s.change(ctx, func(ctx context.Context, tx keypin.Tx) error {
+		if err := tx.InsertPageVote(ctx, vote); err != nil || id[len(id)-1]%dropEvery != 0 {
 			return err
 		}
 		return tx.DropPageVotes(ctx, keypin.MaxPageVotes)
@@ -140,7 +149,7 @@ func (s *Site) addComment(ctx context.Context, on *page, given, comment string) 
 	if comment == "" {
 		return nil, keypin.E(keypin.CodeValidation, "comment must not be empty.")
 	}
-	err = s.options.Votes.Tx(ctx, func(tx keypin.Tx) error { return tx.CommentPageVote(ctx, id, on.Path, comment) })
+	err = s.change(ctx, func(ctx context.Context, tx keypin.Tx) error { return tx.CommentPageVote(ctx, id, on.Path, comment) })
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +159,8 @@ func (s *Site) addComment(ctx context.Context, on *page, given, comment string) 
 // parseComment checks a comment, which an operator will read on a terminal.
 func parseComment(given string) (string, error) {
 	comment := strings.TrimSpace(strings.ReplaceAll(given, "\r\n", "\n"))
-	strange := func(r rune) bool { return r != '\n' && r != '\t' && !unicode.IsGraphic(r) }
+	// The joiners are part of words, in Persian for one, and of emoji.
+	strange := func(r rune) bool { return !strings.ContainsRune("\n\t\u200c\u200d", r) && !unicode.IsGraphic(r) }
 	switch {
 	case !utf8.ValidString(comment), strings.ContainsFunc(comment, strange):
 		return "", keypin.E(keypin.CodeValidation, "comment must be text, without control characters.")
@@ -215,6 +225,8 @@ func (s *Site) refuseFeedback(w http.ResponseWriter, r *http.Request, err error)
 	}
 	if !known {
 		status = http.StatusInternalServerError
+	}
+	if status >= http.StatusInternalServerError {
 		s.options.Logger.ErrorContext(r.Context(), "a vote on a page could not be kept", slog.String("error", err.Error()))
 	}
 	if wantsJSON(r) {

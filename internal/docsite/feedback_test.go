@@ -1,9 +1,11 @@
 package docsite
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -21,11 +23,14 @@ type box struct {
 	mu     sync.Mutex
 	votes  []keypin.PageVote
 	refuse error
+
+	bounded bool // the last change had a deadline
 }
 
-func (b *box) Tx(_ context.Context, change func(keypin.Tx) error) error {
+func (b *box) Tx(ctx context.Context, change func(keypin.Tx) error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	_, b.bounded = ctx.Deadline()
 	if b.refuse != nil {
 		return b.refuse
 	}
@@ -241,6 +246,39 @@ func (a *asked) Admit(ctx context.Context, ask keypin.Admission, now time.Time) 
 	return a.Limiter.Admit(ctx, ask, now)
 }
 
+// byteReader is randomness that is always the same.
+type byteReader byte
+
+func (b byteReader) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = byte(b)
+	}
+	return len(p), nil
+}
+
+func TestTheOldestVotesAreDroppedNowAndThen(t *testing.T) {
+	t.Parallel()
+	for random, want := range map[byteReader]int{0: keypin.MaxPageVotes, 1: keypin.MaxPageVotes + 1, dropEvery: keypin.MaxPageVotes} {
+		d := newDesk(t)
+		d.options.Random = random
+		d.box.votes = make([]keypin.PageVote, keypin.MaxPageVotes)
+		d.vote("page=/docs/edge&answer=yes")
+		if n := len(d.box.votes); n != want || d.box.votes[n-1].Page != "/docs/edge" {
+			t.Errorf("with the byte %d, %d votes are kept, want %d", random, n, want)
+		}
+	}
+}
+
+func TestCommentsAreWordsInAnyScript(t *testing.T) {
+	t.Parallel()
+	for _, comment := range []string{"نمی\u200cخواهم", "👨\u200d👩\u200d👧", "クリア ✓"} {
+		d := newDesk(t)
+		if w := d.vote(url.Values{"page": {"/docs/edge"}, "answer": {"no"}, "comment": {comment}}.Encode()); w.Code != http.StatusOK || d.box.votes[0].Comment != comment {
+			t.Errorf("%q: %d", comment, w.Code)
+		}
+	}
+}
+
 func TestAVoteThatCannotBeKeptIsSaidToBeLost(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -249,7 +287,12 @@ func TestAVoteThatCannotBeKeptIsSaidToBeLost(t *testing.T) {
 	}{{keypin.E(keypin.CodeUnavailable, "read-only"), 503}, {keypin.E(keypin.CodeInternal, "inside"), 500}, {fmt.Errorf("at 10.0.0.9"), 500}} {
 		d := newDesk(t)
 		d.box.refuse = c.err
+		var log bytes.Buffer
+		d.options.Logger = slog.New(slog.NewTextHandler(&log, nil))
 		w := d.vote("page=/docs/edge&answer=yes", "Accept", "application/json")
+		if !strings.Contains(log.String(), "level=ERROR") || !d.box.bounded {
+			t.Errorf("%v: logged is %q, the time is bounded: %v", c.err, log.String(), d.box.bounded)
+		}
 		if w.Code != c.want || strings.Contains(w.Body.String(), "inside") || strings.Contains(w.Body.String(), "10.0.0.9") {
 			t.Errorf("%d: %s", w.Code, w.Body)
 		}

@@ -153,7 +153,8 @@ type Tx interface {
 	InsertPageVote(ctx context.Context, vote *PageVote) error
 	// CommentPageVote adds a comment to a vote on a page that has none yet. CodeNotFound.
 	CommentPageVote(ctx context.Context, id ID, page, comment string) error
-	// DropPageVotes removes all votes but the newest keep.
+	// DropPageVotes removes votes beyond the newest keep: the oldest first, and not more than
+	// 1000 at once.
 	DropPageVotes(ctx context.Context, keep int) error
 
 	// IdempotentAnswer finds the stored answer of an Idempotency-Key whose ExpiresAt
@@ -247,7 +248,7 @@ type PageVote struct {
 const (
 	// MaxVoteComment is how many characters a comment on a page has at most.
 	MaxVoteComment = 1000
-	// MaxPageVotes is how many votes are kept: the newest.
+	// MaxPageVotes is about how many votes are kept: the newest.
 	MaxPageVotes = 20_000
 )
 

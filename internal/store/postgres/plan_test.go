@@ -90,7 +90,7 @@ func planned(t *testing.T, s *server) *explainer {
 			FROM generate_series(1, 60000) AS i, (SELECT timestamptz '2026-03-01T12:00:00Z' AS now) AS at`,
 		`INSERT INTO key_count_changes SELECT workspace_id, gen_random_uuid(), count(*), count(*) FILTER (WHERE ended) FROM api_keys GROUP BY workspace_id`,
 		`INSERT INTO usage_counts SELECT 60, timestamptz '2026-03-01T12:00:00Z' + m * interval '1 minute', w.id, w.id, 'valid', 1 FROM workspaces AS w, generate_series(1, 10) AS m`,
-		`INSERT INTO page_votes SELECT gen_random_uuid(), now(), '/docs', true, '' FROM generate_series(1, 20000)`,
+		`INSERT INTO page_votes SELECT ('5' || lpad(to_hex(i), 31, '0'))::uuid, now(), '/docs', true, '' FROM generate_series(1, 20000) AS i`,
 		`INSERT INTO key_uses SELECT id, now(), '', '' FROM api_keys LIMIT 20000`,
 		`VACUUM ANALYZE`,
 	} {
@@ -168,6 +168,7 @@ func queriesOf(ctx context.Context, r *reader, e *explainer, id keypin.ID) map[s
 		"PendingInvites":    func() error { _, _, err := r.PendingInvites(ctx, id, seedTime, page); return err },
 		"AuditEntries":      func() error { _, err := r.AuditEntries(ctx, id, page); return err },
 		"PageVotes":         func() error { _, err := r.PageVotes(ctx, keypin.ID{}, 10); return err },
+		"DropPageVotes":     func() error { return queries.DropPageVotes(ctx, keypin.MaxPageVotes-100) },
 		"CommentPageVote": func() error {
 			_, err := queries.CommentPageVote(ctx, db.CommentPageVoteParams{ID: column.ID(id), Page: "p", Comment: "c"})
 			return err

@@ -46,8 +46,8 @@ func (t *tx) fail(err error) error {
 	return translated
 }
 
-// insert runs a statement that adds a row.
-func insert[P any](ctx context.Context, t *tx, statement func(context.Context, P) error, arg P) error {
+// execute runs a statement whose rows nobody counts.
+func execute[P any](ctx context.Context, t *tx, statement func(context.Context, P) error, arg P) error {
 	ctx, err := t.enter(ctx)
 	if err != nil {
 		return err
@@ -95,7 +95,7 @@ func (t *tx) Keys(ctx context.Context, workspace keypin.ID, query keypin.KeyQuer
 
 // InsertKey adds a key.
 func (t *tx) InsertKey(ctx context.Context, key *keypin.APIKey) error {
-	return insert(ctx, t, t.queries.InsertKey, insertKeyParams(key))
+	return execute(ctx, t, t.queries.InsertKey, insertKeyParams(key))
 }
 
 // UpdateKey writes the key's changeable fields.
@@ -105,7 +105,7 @@ func (t *tx) UpdateKey(ctx context.Context, key *keypin.APIKey) error {
 
 // InsertUser adds a user.
 func (t *tx) InsertUser(ctx context.Context, user *keypin.User) error {
-	return insert(ctx, t, t.queries.InsertUser, db.InsertUserParams{
+	return execute(ctx, t, t.queries.InsertUser, db.InsertUserParams{
 		ID:        column.ID(user.ID),
 		Issuer:    user.Issuer,
 		Subject:   user.Subject,
@@ -130,7 +130,7 @@ func (t *tx) UpdateUser(ctx context.Context, user *keypin.User) error {
 
 // InsertWorkspace adds a workspace.
 func (t *tx) InsertWorkspace(ctx context.Context, workspace *keypin.Workspace) error {
-	err := insert(ctx, t, t.queries.InsertWorkspace, db.InsertWorkspaceParams{
+	err := execute(ctx, t, t.queries.InsertWorkspace, db.InsertWorkspaceParams{
 		ID:              column.ID(workspace.ID),
 		Name:            workspace.Name,
 		Slug:            workspace.Slug,
@@ -179,7 +179,7 @@ func (t *tx) UpdateWorkspace(ctx context.Context, workspace *keypin.Workspace) e
 
 // InsertMember adds a membership.
 func (t *tx) InsertMember(ctx context.Context, member *keypin.Member) error {
-	return insert(ctx, t, t.queries.InsertMember, db.InsertMemberParams{
+	return execute(ctx, t, t.queries.InsertMember, db.InsertMemberParams{
 		ID:           column.ID(member.ID),
 		WorkspaceID:  column.ID(member.WorkspaceID),
 		UserID:       column.ID(member.UserID),
@@ -209,7 +209,7 @@ func (t *tx) UpdateMember(ctx context.Context, member *keypin.Member) error {
 
 // InsertInvite adds an invite.
 func (t *tx) InsertInvite(ctx context.Context, invite *keypin.Invite) error {
-	return insert(ctx, t, t.queries.InsertInvite, db.InsertInviteParams{
+	return execute(ctx, t, t.queries.InsertInvite, db.InsertInviteParams{
 		ID:          column.ID(invite.ID),
 		WorkspaceID: column.ID(invite.WorkspaceID),
 		Email:       invite.Email,
@@ -236,7 +236,7 @@ func (t *tx) UpdateInvite(ctx context.Context, invite *keypin.Invite) error {
 
 // InsertAudit adds an audit row.
 func (t *tx) InsertAudit(ctx context.Context, entry *keypin.AuditEntry) error {
-	return insert(ctx, t, t.queries.InsertAudit, db.InsertAuditParams{
+	return execute(ctx, t, t.queries.InsertAudit, db.InsertAuditParams{
 		ID:          column.ID(entry.ID),
 		WorkspaceID: column.ID(entry.WorkspaceID),
 		At:          column.Time(entry.At),
@@ -263,7 +263,7 @@ func (t *tx) IdempotentAnswer(ctx context.Context, caller keypin.ID, keyHash [32
 
 // InsertIdempotentAnswer keeps an answer, and removes a few that expired.
 func (t *tx) InsertIdempotentAnswer(ctx context.Context, answer *keypin.IdempotentAnswer) error {
-	err := insert(ctx, t, t.queries.DeleteExpiredAnswers, db.DeleteExpiredAnswersParams{
+	err := execute(ctx, t, t.queries.DeleteExpiredAnswers, db.DeleteExpiredAnswersParams{
 		Now: column.Time(answer.CreatedAt), Most: expiredAtOnce,
 	})
 	if err != nil {

@@ -129,7 +129,7 @@ func (t *tx) TouchKey(ctx context.Context, use keypin.LastUse) error {
 	if err != nil {
 		return err
 	}
-	return insert(ctx, t, t.queries.KeepUse, db.KeepUseParams{
+	return execute(ctx, t, t.queries.KeepUse, db.KeepUseParams{
 		KeyID: column.ID(use.KeyID), UsedAt: at, IP: column.Addr(use.IP), UserAgent: use.UserAgent,
 	})
 }
@@ -139,14 +139,14 @@ func (t *tx) AddUsage(ctx context.Context, counts []keypin.UsageCount) error {
 	for _, step := range keypin.UsageSteps() {
 		rows, newest := rowsOf(step, counts)
 		for _, row := range rows {
-			if err := insert(ctx, t, t.queries.AddUsage, row); err != nil {
+			if err := execute(ctx, t, t.queries.AddUsage, row); err != nil {
 				return err
 			}
 		}
 		if len(rows) == 0 {
 			continue
 		}
-		err := insert(ctx, t, t.queries.PruneUsage, db.PruneUsageParams{
+		err := execute(ctx, t, t.queries.PruneUsage, db.PruneUsageParams{
 			Step: seconds(step), Oldest: column.Time(step.Oldest(newest)), Most: int64(len(rows) + pruneBeyond),
 		})
 		if err != nil {

@@ -27,7 +27,7 @@ var lastID = keypin.ID(bytes.Repeat([]byte{0xff}, len(keypin.ID{})))
 
 // InsertPageVote adds a vote.
 func (t *tx) InsertPageVote(ctx context.Context, vote *keypin.PageVote) error {
-	return insert(ctx, t, t.queries.InsertPageVote, db.InsertPageVoteParams{
+	return execute(ctx, t, t.queries.InsertPageVote, db.InsertPageVoteParams{
 		ID: column.ID(vote.ID), At: column.Time(vote.At), Page: vote.Page, Helpful: vote.Helpful, Comment: vote.Comment,
 	})
 }
@@ -39,7 +39,7 @@ func (t *tx) CommentPageVote(ctx context.Context, id keypin.ID, page, comment st
 
 // DropPageVotes removes all but the newest votes.
 func (t *tx) DropPageVotes(ctx context.Context, keep int) error {
-	return insert(ctx, t, t.queries.DropPageVotes, int64(keep))
+	return execute(ctx, t, t.queries.DropPageVotes, int64(keep))
 }
 
 // PageVotes lists the votes, newest first, of a database whose service may run.

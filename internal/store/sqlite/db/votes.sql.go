@@ -30,7 +30,7 @@ func (q *Queries) CommentPageVote(ctx context.Context, arg CommentPageVoteParams
 }
 
 const dropPageVotes = `-- name: DropPageVotes :exec
-DELETE FROM page_votes WHERE id <= (SELECT id FROM page_votes ORDER BY id DESC LIMIT 1 OFFSET ?1)
+DELETE FROM page_votes WHERE id IN (SELECT id FROM page_votes ORDER BY id DESC LIMIT 1000 OFFSET ?1)
 `
 
 func (q *Queries) DropPageVotes(ctx context.Context, kept int64) error {

@@ -8,4 +8,4 @@ UPDATE page_votes SET comment = @comment WHERE id = @id AND page = @page AND com
 SELECT * FROM page_votes WHERE id < @before ORDER BY id DESC LIMIT @rows;
 
 -- name: DropPageVotes :exec
-DELETE FROM page_votes WHERE id <= (SELECT id FROM page_votes ORDER BY id DESC LIMIT 1 OFFSET @kept);
+DELETE FROM page_votes WHERE id IN (SELECT id FROM page_votes ORDER BY id DESC LIMIT 1000 OFFSET @kept);
