@@ -2,7 +2,6 @@ package docsite
 
 import (
 	"bytes"
-	"cmp"
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
@@ -97,19 +96,18 @@ func (r *resource) pack(base string, kept bool) (*pack, error) {
 // editions keep what is sent, for the base URLs that were used last.
 //
 // Who makes up hosts gets pages all the same, but makes little work and takes no memory: when
-// the editions are all there, the one that was not used for longest makes room, and that once
-// in a while only. Without an edition a page is sent as it is, and nothing is kept.
+// the editions are all there, only one that nobody has used for a while makes room. Without an
+// edition a page is sent as it is, and nothing is kept.
 type editions struct {
 	fixed edition // of what names no base URL
 	all   atomic.Pointer[[]*edition]
 
-	mu    sync.Mutex // is held while the list changes
-	newed time.Time  // when it last changed
+	mu sync.Mutex // is held while the list changes
 }
 
 const (
 	mostEditions = 4
-	editionEvery = time.Second
+	idleAfter    = time.Minute // without a request an edition may make room
 )
 
 // edition is everything as it is sent to those who use one base URL.
@@ -149,16 +147,14 @@ func (e *editions) of(base string, now time.Time) *edition {
 		list = slices.Clone(*old)
 	}
 	if len(list) == mostEditions {
-		if now.Sub(e.newed) < editionEvery {
-			return nil
-		}
-		least := slices.MinFunc(list, func(a, b *edition) int { return cmp.Compare(a.used.Load(), b.used.Load()) })
-		list = slices.DeleteFunc(list, func(other *edition) bool { return other == least })
+		list = slices.DeleteFunc(list, func(other *edition) bool { return now.Unix()-other.used.Load() >= int64(idleAfter.Seconds()) })
+	}
+	if len(list) == mostEditions {
+		return nil
 	}
 	made := &edition{base: base}
 	made.used.Store(now.Unix())
 	list = append(list, made)
-	e.newed = now
 	e.all.Store(&list)
 	return made
 }

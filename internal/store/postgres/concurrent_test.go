@@ -108,6 +108,30 @@ func TestManyCreateInOneWorkspaceAtOnceAndNoneFails(t *testing.T) {
 	})
 }
 
+func TestVotesAtOnceDoNotHinderOneAnother(t *testing.T) {
+	const voters, each = 32, 10
+	onEvery(t, func(t *testing.T, s *server) {
+		store := s.direct(t, s.database(t))
+		ctx := t.Context()
+		var group sync.WaitGroup
+		for voter := range voters {
+			group.Go(func() {
+				for i := range each {
+					vote := &keypin.PageVote{ID: keypin.ID{1, byte(voter), byte(i)}, At: seedTime, Page: "/docs/errors"}
+					if err := store.Tx(ctx, func(tx keypin.Tx) error { return tx.InsertPageVote(ctx, vote) }); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		group.Wait()
+		votes, err := store.PageVotes(ctx, keypin.ID{}, voters*each+1)
+		if err != nil || len(votes) != voters*each || store.Stats().SerializedAgain > 0 {
+			t.Errorf("%d votes, %v, %d attempts in vain", len(votes), err, store.Stats().SerializedAgain)
+		}
+	})
+}
+
 // A create does not wait for another that is not committed yet.
 func TestACreateDoesNotWaitForAnother(t *testing.T) {
 	onEvery(t, func(t *testing.T, s *server) {
