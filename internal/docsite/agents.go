@@ -6,21 +6,25 @@ import (
 	"strings"
 )
 
-// pointer is the line with which a program finds its way, at the top of every page.
-const pointer = "For AI agents: a documentation index is available at the root level at /llms.txt and /llms-full.txt. " +
+// pointerText is the line with which a program finds its way, at the top of every page.
+const pointerText = "For AI agents: a documentation index is available at the root level at /llms.txt and /llms-full.txt. " +
 	"Append /llms.txt to any URL for a page-level index, or .md for the markdown version of any page."
+
+// pointer is that line as programs read it.
+func (s *Site) pointer() string {
+	return "> " + strings.NewReplacer("at /llms", "at "+s.prefix+"/llms", "and /llms", "and "+s.prefix+"/llms").Replace(pointerText) + "\n\n"
+}
 
 const summary = "Keypin issues, scopes, rate-limits, rotates, revokes and verifies API keys. It speaks OnePin's public API-keys API."
 
 // markdownPage is a page as a program reads it.
 func (s *Site) markdownPage(p *page) string {
-	return "> " + pointer + "\n\n" + s.markdownBody(p)
+	return s.pointer() + s.markdownBody(p)
 }
 
 func (s *Site) markdownBody(p *page) string {
 	if p.text != nil {
-		text := strings.TrimSpace(string(s.links.markdownOf(p.text))) + "\n"
-		return markBaseURL(strings.ReplaceAll(text, "](/", "]("+s.prefix+"/"))
+		return markBaseURL(strings.TrimSpace(string(s.links.markdownOf(p.text))) + "\n")
 	}
 	return markBaseURL(s.markdownOperation(p))
 }
@@ -105,8 +109,15 @@ func markdownFields(b *strings.Builder, fields []field, indent string) {
 // index is the llms.txt of the whole site (https://llmstxt.org).
 func (s *Site) index() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Keypin\n\n> %s\n\nThe API is described in OpenAPI 3.1 at %s/openapi.json; everything below in one file is %s/llms-full.txt. Every section, and every page, has an index of its own: append /llms.txt to its path, such as %s%s/llms.txt. A skill for agents teaches the command line: %s%s\n",
-		summary, baseMark, baseMark, baseMark, s.folders[0].path, baseMark, skillPath)
+	fmt.Fprintf(&b, "# Keypin\n\n> %s\n\n", summary)
+	for _, l := range []struct{ title, path, text string }{
+		{"OpenAPI document", "/openapi.json", "the API in OpenAPI 3.1."},
+		{"Everything in one file", "/llms-full.txt", "all pages below as Markdown."},
+		{"Skill for agents", skillPath, "teaches the command line."},
+	} {
+		fmt.Fprintf(&b, "- [%s](%s%s): %s\n", l.title, baseMark, l.path, l.text)
+	}
+	b.WriteString("\nEvery section, and every page, has an index of its own: append /llms.txt to its path.\n")
 	for _, section := range s.sections {
 		fmt.Fprintf(&b, "\n## %s\n\n", section.Title)
 		for _, p := range section.all() {
@@ -139,7 +150,7 @@ func (s *Site) pageIndex(p *page) string {
 			b.WriteString(s.entry(other))
 		}
 	}
-	fmt.Fprintf(&b, "\nThe index of everything is %s/llms.txt.\n", baseMark)
+	fmt.Fprintf(&b, "\n- [The index of everything](%s/llms.txt)\n", baseMark)
 	return b.String()
 }
 
@@ -150,7 +161,7 @@ func (s *Site) folderIndex(f folder) string {
 	for _, p := range f.pages {
 		b.WriteString(s.entry(p))
 	}
-	fmt.Fprintf(&b, "\nAll of it in one file is %s%s/llms-full.txt, the index of everything %s/llms.txt.\n", baseMark, f.path, baseMark)
+	fmt.Fprintf(&b, "\n- [All of it in one file](%s%s/llms-full.txt)\n- [The index of everything](%s/llms.txt)\n", baseMark, f.path, baseMark)
 	return b.String()
 }
 
@@ -168,9 +179,9 @@ func (s *Site) sitemap() []byte {
 // full is the llms-full.txt of some pages: each as its own Markdown.
 func (s *Site) full(pages []*page) string {
 	var b strings.Builder
-	b.WriteString("> " + pointer + "\n")
+	b.WriteString(s.pointer())
 	for _, p := range pages {
-		fmt.Fprintf(&b, "\n---\n\nThe page %s%s\n\n%s", baseMark, p.Path, s.markdownBody(p))
+		fmt.Fprintf(&b, "---\n\nThe page %s%s\n\n%s\n", baseMark, p.Path, s.markdownBody(p))
 	}
 	return b.String()
 }

@@ -54,7 +54,7 @@ type thanksView struct {
 func (s *Site) serveFeedback(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
-		s.serveProblem(w, r, http.StatusMethodNotAllowed)
+		s.serveProblem(w, r, problem{http.StatusMethodNotAllowed, "Votes are sent by the form at the end of a page."})
 		return
 	}
 	thanks, err := s.takeFeedback(w, r)
@@ -68,10 +68,10 @@ func (s *Site) serveFeedback(w http.ResponseWriter, r *http.Request) {
 		_ = json.NewEncoder(w).Encode(map[string]string{"id": thanks.ID}) // the client is gone; nobody is left to tell
 		return
 	}
-	s.sendProblem(w, r, http.StatusOK, typeHTML, func() ([]byte, error) {
+	s.sendOnce(w, r, http.StatusOK, typeHTML, func() ([]byte, error) {
 		v := s.view("Thank you", "Your answer is kept.", "")
 		v.Thanks = thanks
-		return s.execute(v)
+		return s.execute("layout.html", v)
 	})
 }
 
@@ -235,9 +235,5 @@ func (s *Site) refuseFeedback(w http.ResponseWriter, r *http.Request, err error)
 		_ = json.NewEncoder(w).Encode(map[string]any{"error": map[string]string{"code": string(code), "message": text}}) // as above
 		return
 	}
-	s.sendProblem(w, r, status, typeHTML, func() ([]byte, error) {
-		v := s.view(text, text, "")
-		v.Problem = &problemView{Status: status, Text: text}
-		return s.execute(v)
-	})
+	s.sendOnce(w, r, status, typeHTML, func() ([]byte, error) { return s.htmlProblem(problem{status, text}, nil) })
 }

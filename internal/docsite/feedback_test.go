@@ -302,7 +302,8 @@ func TestAVoteThatCannotBeKeptIsSaidToBeLost(t *testing.T) {
 func TestTheFormsAddressIsForVotesOnly(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	if answer := get(t, s, feedbackPath); answer.StatusCode != http.StatusMethodNotAllowed || answer.Header.Get("Allow") != http.MethodPost {
+	answer := get(t, s, feedbackPath)
+	if answer.StatusCode != http.StatusMethodNotAllowed || answer.Header.Get("Allow") != http.MethodPost || !strings.Contains(bodyOf(t, answer), "Votes are sent by the form") {
 		t.Errorf("%d, Allow %q", answer.StatusCode, answer.Header.Get("Allow"))
 	}
 }

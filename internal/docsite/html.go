@@ -20,7 +20,7 @@ type view struct {
 	Content     template.HTML
 	Contents    []heading // on this page
 	Operation   *operationView
-	Problem     *problemView
+	Problem     *problem
 	Thanks      *thanksView
 }
 
@@ -74,7 +74,7 @@ func (s *Site) parseTemplates() (*template.Template, error) {
 		"copy":      func() template.HTML { return copyButton },
 		"lower":     strings.ToLower,
 		"short":     shortMethod,
-		"pointer":   func() template.HTML { return pointerHTML },
+		"pointer":   s.pointerHTML,
 		"slashes":   breakAfterSlashes,
 		"means":     func(code string) string { return s.errorCodes[code] },
 		"errorPath": func(code string) string {
@@ -87,9 +87,14 @@ func (s *Site) parseTemplates() (*template.Template, error) {
 }
 
 // pointerHTML is the pointer with its addresses as links.
-var pointerHTML = template.HTML(strings.NewReplacer( //nolint:gosec // made of a constant
-	"at /llms.txt and /llms-full.txt", `at <a href="/llms.txt">/llms.txt</a> and <a href="/llms-full.txt">/llms-full.txt</a>`,
-	"Append /llms.txt", "Append <code>/llms.txt</code>", "or .md", "or <code>.md</code>").Replace(pointer))
+func (s *Site) pointerHTML() template.HTML {
+	link := func(path string) string {
+		return `<a href="` + path + `">` + template.HTMLEscapeString(s.prefix) + path + "</a>"
+	}
+	return template.HTML(strings.NewReplacer( //nolint:gosec // made of constants, and what is configured, which is escaped
+		"at /llms.txt and /llms-full.txt", "at "+link("/llms.txt")+" and "+link("/llms-full.txt"),
+		"Append /llms.txt", "Append <code>/llms.txt</code>", "or .md", "or <code>.md</code>").Replace(pointerText))
+}
 
 // shortMethod fits into the sidebar.
 func shortMethod(method string) string {
@@ -125,16 +130,16 @@ func (s *Site) htmlPage(p *page) ([]byte, error) {
 			}
 		}
 	}
-	return s.execute(v)
+	return s.execute("layout.html", v)
 }
 
 func (s *Site) view(title, description, path string) *view {
 	return &view{Sections: s.sections, Title: title, Description: description, Path: path, Base: baseMark, Version: s.options.Version, Prefix: s.prefix}
 }
 
-func (s *Site) execute(v *view) ([]byte, error) {
+func (s *Site) execute(name string, v any) ([]byte, error) {
 	var b bytes.Buffer
-	if err := s.templates.ExecuteTemplate(&b, "layout.html", v); err != nil {
+	if err := s.templates.ExecuteTemplate(&b, name, v); err != nil {
 		return nil, err
 	}
 	return s.prefixed(b.Bytes()), nil

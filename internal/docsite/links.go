@@ -10,26 +10,27 @@ import (
 
 // links turns what pages link to into where it is on the site.
 type links struct {
-	pages map[string]*page // by the file's path in the repository
+	pages  map[string]*page // by the file's path in the repository
+	prefix string           // what a proxy puts before every path
 }
 
-// resolve gives where a link of a page in docs/ leads.
-func (l links) resolve(destination string) string {
+// resolve gives where a link of a page in docs/ leads, and which page that is; nil = none.
+func (l links) resolve(destination string) (to string, on *page) {
 	target, fragment, _ := strings.Cut(destination, "#")
 	if fragment != "" {
 		fragment = "#" + fragment
 	}
 	if target == "" || strings.Contains(target, ":") || strings.HasPrefix(target, "/") {
-		return destination
+		return destination, nil
 	}
 	file := path.Join("docs", target)
 	if p, ok := l.pages[file]; ok {
-		return p.Path + fragment
+		return p.Path + fragment, p
 	}
 	if example, ok := strings.CutPrefix(file, "docs/examples/"); ok {
-		return examplesPath + example
+		return examplesPath + example, nil // a text, in which there is nothing to jump to
 	}
-	return repository + "/blob/main/" + file + fragment
+	return repository + "/blob/main/" + file + fragment, nil
 }
 
 // pageFile is where a page's text lies in the repository.
@@ -60,12 +61,12 @@ func (l links) markdownOf(t *text) []byte {
 		if i := bytes.Index(t.source[at:], []byte(mark)); i >= 0 {
 			start := at + i + 2
 			at = start + len(destination)
-			to := l.resolve(destination)
-			if before, fragment, _ := strings.Cut(to, "#"); strings.HasPrefix(to, root+"/") && !strings.HasPrefix(to, examplesPath) {
-				to = before + ".md"
-				if fragment != "" {
-					to += "#" + fragment
-				}
+			to, on := l.resolve(destination)
+			if on != nil {
+				to = on.Path + ".md" + strings.TrimPrefix(to, on.Path)
+			}
+			if strings.HasPrefix(to, "/") {
+				to = l.prefix + to
 			}
 			if to != destination {
 				edits = append(edits, edit{start, at, to})

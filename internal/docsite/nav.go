@@ -50,6 +50,8 @@ type page struct {
 	Operation *operation // of a page of the API reference
 
 	Prev, Next *page
+
+	words []string // of its address and title
 }
 
 // heading is a part of a page that can be linked to.
@@ -145,6 +147,7 @@ func finishPages(sections []*section) error {
 				}
 				p.Description, p.Headings = p.text.description, p.text.headings
 			}
+			p.words = append(wordsOf(strings.TrimPrefix(p.Path, root)), wordsOf(p.Title)...)
 			if p.Short == "" {
 				p.Short = p.Title
 			}
@@ -164,11 +167,17 @@ type folder struct {
 
 // foldersOf gives every section, and every group in one, a folder, so that programs can ask
 // for its index. Where a page has that path, it is the page that is asked for.
-func foldersOf(sections []*section, byPath map[string]*page) (folders []folder) {
+func foldersOf(sections []*section, byPath map[string]*page) (folders []folder, err error) {
+	seen := map[string]bool{}
 	add := func(f folder) {
-		if byPath[f.path] == nil && len(f.pages) > 0 {
-			folders = append(folders, f)
+		if byPath[f.path] != nil || len(f.pages) == 0 {
+			return
 		}
+		if seen[f.path] || strings.HasPrefix(f.path+"/", assetsPath) || f.path == feedbackPath {
+			err = fmt.Errorf("site.yaml: there is something else at %s, the path of %s", f.path, f.title)
+		}
+		seen[f.path] = true
+		folders = append(folders, f)
 	}
 	for _, s := range sections {
 		at := root + "/" + headingID(s.Title)
@@ -177,5 +186,5 @@ func foldersOf(sections []*section, byPath map[string]*page) (folders []folder) 
 			add(folder{at + "/" + g.Title, s.Title + ": " + g.Title, g.Pages})
 		}
 	}
-	return folders
+	return folders, err
 }

@@ -18,9 +18,11 @@ func acceptsGzip(accept []string) bool {
 	return false
 }
 
-// prefersMarkdown reports whether a client asks for Markdown, and not for HTML rather.
+// prefersMarkdown reports whether a client asks for Markdown, and not for HTML rather, which
+// whatever else it takes stands for (RFC 9110, section 12.5.1).
 func prefersMarkdown(accept []string) bool {
-	var markdown, html float64
+	var markdown, html, other float64
+	named := false
 	for _, line := range accept {
 		for item := range strings.SplitSeq(line, ",") {
 			name, parameters, _ := strings.Cut(item, ";")
@@ -28,9 +30,14 @@ func prefersMarkdown(accept []string) bool {
 			case "text/markdown", "text/x-markdown":
 				markdown = max(markdown, quality(parameters))
 			case "text/html", "application/xhtml+xml":
-				html = max(html, quality(parameters))
+				html, named = max(html, quality(parameters)), true
+			case "text/*", "*/*":
+				other = max(other, quality(parameters))
 			}
 		}
+	}
+	if !named {
+		html = other
 	}
 	return markdown > 0 && markdown >= html
 }

@@ -77,7 +77,7 @@ func (n nodes) link(w util.BufWriter, _ []byte, node ast.Node, entering bool) (a
 		_, _ = w.WriteString("</a>")
 		return ast.WalkContinue, nil
 	}
-	to := n.links.resolve(string(node.(*ast.Link).Destination))
+	to, _ := n.links.resolve(string(node.(*ast.Link).Destination))
 	outside := ""
 	if strings.Contains(to, "://") && !strings.HasPrefix(to, baseURL) {
 		outside = ` rel="noopener"`

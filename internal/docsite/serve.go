@@ -32,6 +32,9 @@ func (s *Site) Route(r *http.Request) string {
 	if _, old := s.redirects[path]; old {
 		return "/{old-page}"
 	}
+	if _, old := s.redirects[strings.TrimRight(path, "/")]; old {
+		return "/{old-page}"
+	}
 	return ""
 }
 
@@ -45,7 +48,7 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		h.Set("Allow", "GET, HEAD")
-		s.serveProblem(w, r, http.StatusMethodNotAllowed)
+		s.serveProblem(w, r, problem{http.StatusMethodNotAllowed, "Pages can be read only."})
 		return
 	}
 	found, ok := s.resources[r.URL.Path]
@@ -77,7 +80,7 @@ func (s *Site) send(w http.ResponseWriter, r *http.Request, found *resource) {
 	p, err := s.editions.pack(s.options.BaseURL(r), found, s.options.Clock())
 	if err != nil {
 		s.options.Logger.ErrorContext(r.Context(), "a page of the documentation cannot be rendered", slog.String("error", err.Error()))
-		s.serveProblem(w, r, http.StatusInternalServerError)
+		s.serveProblem(w, r, problem{http.StatusInternalServerError, "The page could not be made. The log of the server says why."})
 		return
 	}
 	h := w.Header()
@@ -113,7 +116,7 @@ func (s *Site) serveElsewhere(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if !ok {
-		s.serveProblem(w, r, http.StatusNotFound)
+		s.serveNotFound(w, r)
 		return
 	}
 	w.Header()["Cache-Control"] = checkHeader

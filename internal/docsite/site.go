@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"path"
 	"strings"
+	"sync"
 
 	"github.com/keypin/keypin/internal/keypin"
 )
@@ -76,6 +77,7 @@ type Site struct {
 	skill      string            // what teaches agents the command
 	examples   map[string]string // the files that pages are about, by their names
 	editions   editions
+	problems   sync.Map // of problem: func() ([]byte, error), the page that tells of it
 	sameOrigin *http.CrossOriginProtection
 	prefix     string // what a proxy puts before every path, such as /keys; "" = nothing
 }
@@ -103,7 +105,7 @@ func New(o Options) (*Site, error) {
 	if s.sections, err = readSidebar(o.Docs, o.Changelog, s.document.reference()); err != nil {
 		return nil, err
 	}
-	s.links.pages = map[string]*page{}
+	s.links = links{pages: map[string]*page{}, prefix: s.prefix}
 	for _, section := range s.sections {
 		for _, p := range section.all() {
 			s.pages = append(s.pages, p)
@@ -113,7 +115,9 @@ func New(o Options) (*Site, error) {
 			}
 		}
 	}
-	s.folders = foldersOf(s.sections, s.byPath)
+	if s.folders, err = foldersOf(s.sections, s.byPath); err != nil {
+		return nil, err
+	}
 	s.readErrorCodes()
 	search, err := makeSearchIndex(s.pages, s.prefix)
 	if err != nil {
@@ -185,8 +189,9 @@ func (s *Site) addResources() {
 	for _, f := range s.folders {
 		s.addIndex(f.path, func() string { return s.folderIndex(f) }, f.pages...)
 	}
-	for _, at := range []string{"", root} {
-		s.addIndex(at, s.index, s.pages...)
+	s.addIndex(root, s.index, s.pages...)
+	for _, name := range []string{"/llms.txt", "/llms-full.txt"} {
+		s.resources[name] = s.resources[root+name]
 	}
 	s.resources["/sitemap.xml"] = newMarkup("application/xml; charset=utf-8", func() ([]byte, error) { return s.sitemap(), nil })
 	s.addText("/robots.txt", typeText, func() string {
@@ -222,7 +227,11 @@ type redirect struct {
 // addRedirects sends who follows a link to OnePin's documentation, who leaves /docs out and
 // who asks for a folder to the page that they mean.
 func (s *Site) addRedirects() {
-	s.redirects = map[string]redirect{"/": {to: root}, root + "/index": {to: root}}
+	s.redirects = map[string]redirect{"/": {to: root}}
+	shows := func(from, to string) {
+		s.redirects[from], s.redirects[from+".md"] = redirect{to: to}, redirect{to: to + ".md"}
+	}
+	shows(root+"/index", root)
 	moved := func(from, to string) {
 		if s.byPath[to] != nil && s.resources[from] == nil {
 			s.redirects[from], s.redirects[from+".md"] = redirect{to, true}, redirect{to + ".md", true}
@@ -230,9 +239,9 @@ func (s *Site) addRedirects() {
 	}
 	for _, f := range s.folders {
 		first := f.pages[0]
-		s.redirects[f.path] = redirect{to: first.Path}
+		shows(f.path, first.Path)
 		if first.Operation != nil {
-			s.redirects[strings.TrimPrefix(f.path, root)] = redirect{to: first.Path}
+			shows(strings.TrimPrefix(f.path, root), first.Path)
 		}
 	}
 	for _, p := range s.pages {

@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -104,6 +105,11 @@ func TestEverythingThatCanBeAskedForIsThere(t *testing.T) {
 			t.Errorf("%s: %d %s", path, answer.StatusCode, answer.Header.Get("Content-Type"))
 		}
 	}
+	for from, status := range map[string]int{"/docs/get-started/quickstart": 308, "/get-started/introduction": 308, "/docs/configuration/": 308, "/": 302, "/docs/guides": 302, "/api-reference": 302} {
+		if answer := get(t, s, from); answer.StatusCode != status || answer.Header.Get("Cache-Control") != "no-cache" {
+			t.Errorf("%s: %d, Cache-Control %q", from, answer.StatusCode, answer.Header.Get("Cache-Control"))
+		}
+	}
 	for from, to := range s.redirects {
 		if answer := get(t, s, from); answer.Header.Get("Location") != to.to || answer.StatusCode/100 != 3 || s.resources[to.to] == nil {
 			t.Errorf("%s: %d to %s", from, answer.StatusCode, answer.Header.Get("Location"))
@@ -120,6 +126,10 @@ func TestTheSeedsAddressesLeadToOurPages(t *testing.T) {
 		"/api-reference/api-keys/rotate-api-key.md": "/docs/api-reference/api-keys/rotate-api-key.md",
 		"/docs/configuration/":                      "/docs/configuration",
 		"/docs/api-reference":                       "/docs/api-reference/api-keys/list-api-keys",
+		"/get-started/introduction/":                "/docs/introduction",
+		"/api-reference/":                           "/docs/api-reference/api-keys/list-api-keys",
+		"/docs/guides.md":                           "/docs/scopes.md",
+		"/docs/index.md":                            "/docs.md",
 		"/":                                         "/docs",
 	} {
 		if got := get(t, s, from).Header.Get("Location"); got != to {
@@ -142,20 +152,25 @@ func TestAPageIsMarkdownForWhoAsksForIt(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	for accept, want := range map[string]string{
-		"":                                 typeHTML,
-		"*/*":                              typeHTML,
-		"text/html,application/xhtml+xml":  typeHTML,
-		"text/markdown":                    typeMarkdown,
-		"text/markdown, text/html, */*":    typeMarkdown,
-		"text/html, text/markdown;q=0.9":   typeHTML,
-		"text/markdown;q=0, */*":           typeHTML,
-		"text/x-markdown, text/html;q=0.5": typeMarkdown,
+		"":                                typeHTML,
+		"*/*":                             typeHTML,
+		"text/html,application/xhtml+xml": typeHTML,
+		"text/markdown":                   typeMarkdown,
+		"text/markdown, text/html, */*":   typeMarkdown,
+		"text/html, text/markdown;q=0.9":  typeHTML,
+		"text/markdown;q=0, */*":          typeHTML,
+		"text/markdown;q=0.5, */*":        typeHTML,
+		"text/markdown, */*":              typeMarkdown,
+		"text/markdown, text/*;q=0.9":     typeMarkdown,
+		"text/markdown;q=no":              typeHTML,
+		"text/html;q=0.5, */*, text/markdown;q=0.7": typeMarkdown,
+		"text/x-markdown, text/html;q=0.5":          typeMarkdown,
 	} {
 		answer := get(t, s, updatePath, "Accept", accept)
 		if got := answer.Header.Get("Content-Type"); got != want {
 			t.Errorf("%q: %s", accept, got)
 		}
-		if !strings.Contains(strings.Join(answer.Header.Values("Vary"), ", "), "Accept") {
+		if !slices.Equal(answer.Header.Values("Vary"), []string{"Accept, Accept-Encoding"}) {
 			t.Errorf("%q: Vary is %q", accept, answer.Header.Values("Vary"))
 		}
 	}
@@ -307,7 +322,7 @@ func TestWhatWasSentIsNotSentAgain(t *testing.T) {
 		etag := first.Header.Get("ETag")
 		for _, given := range []string{etag, "W/" + etag, `"other", ` + etag} {
 			again := get(t, s, "/docs", "Accept-Encoding", encoding, "If-None-Match", given)
-			if again.StatusCode != http.StatusNotModified || again.Header.Get("ETag") != etag || len(bodyOf(t, again)) != 0 {
+			if again.StatusCode != http.StatusNotModified || again.Header.Get("ETag") != etag || len(bodyOf(t, again)) != 0 || again.Header.Get("Content-Encoding") != "" || again.Header.Get("Vary") == "" {
 				t.Errorf("%s, If-None-Match %s: %d", encoding, given, again.StatusCode)
 			}
 		}
@@ -426,13 +441,15 @@ func TestWrongPagesAreToldAtTheStart(t *testing.T) {
 		files fstest.MapFS
 		want  string
 	}{
-		"no sidebar":          {fstest.MapFS{}, "site.yaml"},
-		"no skill":            {fstest.MapFS{"skills/keypin/SKILL.md": nil}, "SKILL.md"},
-		"a page is missing":   {fstest.MapFS{"site.yaml": {Data: []byte("sections: [{title: A, pages: [{file: a.md}]}]")}}, "a.md"},
-		"no heading":          {fstest.MapFS{"site.yaml": {Data: []byte("sections: [{title: A, pages: [{file: a.md}]}]")}, "a.md": {Data: []byte("text")}}, "no first heading"},
-		"twice the same":      {fstest.MapFS{"site.yaml": {Data: []byte("sections: [{title: A, pages: [{file: a.md}, {file: a.md}]}]")}, "a.md": {Data: []byte("# A")}}, "two pages"},
-		"a word that is none": {fstest.MapFS{"site.yaml": {Data: []byte("sections: [{title: A, sites: []}]")}}, "sites"},
-		"no pages":            {fstest.MapFS{"site.yaml": {Data: []byte("sections: []")}}, "no page"},
+		"no sidebar":           {fstest.MapFS{}, "site.yaml"},
+		"no skill":             {fstest.MapFS{"skills/keypin/SKILL.md": nil}, "SKILL.md"},
+		"a page is missing":    {fstest.MapFS{"site.yaml": {Data: []byte("sections: [{title: A, pages: [{file: a.md}]}]")}}, "a.md"},
+		"no heading":           {fstest.MapFS{"site.yaml": {Data: []byte("sections: [{title: A, pages: [{file: a.md}]}]")}, "a.md": {Data: []byte("text")}}, "no first heading"},
+		"two in one place":     {fstest.MapFS{"site.yaml": {Data: []byte("sections: [{title: A, pages: [{file: b.md}]}, {title: a, pages: [{file: c.md}]}]")}, "b.md": {Data: []byte("# B")}, "c.md": {Data: []byte("# C")}}, "something else"},
+		"in the assets' place": {fstest.MapFS{"site.yaml": {Data: []byte("sections: [{title: Assets, pages: [{file: b.md}]}]")}, "b.md": {Data: []byte("# B")}}, "something else"},
+		"twice the same":       {fstest.MapFS{"site.yaml": {Data: []byte("sections: [{title: A, pages: [{file: a.md}, {file: a.md}]}]")}, "a.md": {Data: []byte("# A")}}, "two pages"},
+		"a word that is none":  {fstest.MapFS{"site.yaml": {Data: []byte("sections: [{title: A, sites: []}]")}}, "sites"},
+		"no pages":             {fstest.MapFS{"site.yaml": {Data: []byte("sections: []")}}, "no page"},
 	} {
 		o := options(t)
 		o.Docs = c.files
@@ -468,7 +485,7 @@ func TestBehindAProxyThatTakesAPathOffEveryLinkHasIt(t *testing.T) {
 	if to := get(t, s, "/").Header.Get("Location"); to != "/a&b/docs" {
 		t.Errorf("it leads to %s", to)
 	}
-	if text := bodyOf(t, get(t, s, "/docs/edge.md")); strings.Contains(text, "](/docs") || !strings.Contains(text, "](/a&b/docs/proxies.md)") {
+	if text := bodyOf(t, get(t, s, "/docs/edge.md")); strings.Contains(text, "](/docs") || !strings.Contains(text, "](/a&b/docs/proxies.md)") || !strings.Contains(text, "level at /a&b/llms.txt and /a&b/llms-full.txt. Append /llms.txt to") {
 		t.Error("Markdown leads elsewhere")
 	}
 	if index := string(s.assets.byName["search.json"].content); !strings.Contains(index, `"path":"/a\u0026b/docs/edge"`) {

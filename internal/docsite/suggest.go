@@ -10,11 +10,12 @@ import (
 // suggest lists the pages that someone may have meant who asked for a path at which there
 // is none: those whose address or title is most like it.
 func (s *Site) suggest(path string) []*page {
-	const most, longest = 5, 200
+	const most, longest, mostWords = 5, 200, 6 // whoever asks makes us compare no more
 	if len(path) > longest {
 		path = path[:longest]
 	}
 	asked := wordsOf(strings.TrimSuffix(strings.TrimPrefix(path, root), ".md"))
+	asked = asked[:min(len(asked), mostWords)]
 	type scored struct {
 		page  *page
 		score int
@@ -22,10 +23,9 @@ func (s *Site) suggest(path string) []*page {
 	var all []scored
 	for _, p := range s.pages {
 		score := 0
-		known := append(wordsOf(strings.TrimPrefix(p.Path, root)), wordsOf(strings.ToLower(p.Title))...)
 		for _, word := range asked {
 			best := 0
-			for _, other := range known {
+			for _, other := range p.words {
 				best = max(best, likeness(word, other))
 			}
 			score += best

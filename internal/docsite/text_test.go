@@ -15,7 +15,7 @@ two lines.
 ## What a refusal looks like!
 
 See [Scopes](scopes.md), [a part](limits.md#what-a-refusal-looks-like), [the code](../internal/app/app.go),
-[elsewhere](https://example.com/x?a=1&b=2) and [here](#zoë).
+[elsewhere](https://example.com/x?a=1&b=2), [a file](examples/nginx.conf) and [here](#zoë).
 
 ### ` + "`api_key_revoked`" + `
 
@@ -63,7 +63,7 @@ func TestLinksLeadWhereTheyDoInTheRepository(t *testing.T) {
 	for _, want := range []string{
 		`<a href="/docs/scopes">Scopes</a>`, `<a href="/docs/rate-limits#what-a-refusal-looks-like">`,
 		`<a href="https://github.com/keypin/keypin/blob/main/internal/app/app.go" rel="noopener">`,
-		`<a href="https://example.com/x?a=1&amp;b=2" rel="noopener">`, `<a href="#zoë">`,
+		`<a href="https://example.com/x?a=1&amp;b=2" rel="noopener">`, `<a href="/docs/examples/nginx.conf">`, `<a href="#zoë">`,
 		`<h3 id="api_key_revoked"><code>api_key_revoked</code> <a class="anchor" href="#api_key_revoked" aria-label="Link to api_key_revoked">#</a></h3>`,
 	} {
 		if !strings.Contains(string(html), want) {
@@ -80,7 +80,7 @@ func TestLinksLeadWhereTheyDoInTheRepository(t *testing.T) {
 func TestMarkdownKeepsItsWordsAndLeadsToMarkdown(t *testing.T) {
 	t.Parallel()
 	got := string(sampleLinks().markdownOf(parseText("x.md", []byte(sampleText))))
-	want := strings.NewReplacer("See [Scopes](scopes.md)", "See [Scopes](/docs/scopes.md)", "limits.md#", "/docs/rate-limits.md#",
+	want := strings.NewReplacer("See [Scopes](scopes.md)", "See [Scopes](/docs/scopes.md)", "limits.md#", "/docs/rate-limits.md#", "(examples/", "(/docs/examples/",
 		"../internal/", repository+"/blob/main/internal/").Replace(sampleText)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)

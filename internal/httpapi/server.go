@@ -30,7 +30,7 @@ const requestTimeout = 25 * time.Second
 const unmatched = "unmatched"
 
 // serve is what every request passes, outermost first: request id, log and
-// metrics, panics, headers, CORS, the SDK floor, the mux.
+// metrics, panics, headers, CORS, the SDK floor, a page or the mux.
 func (a *API) serve(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := &exchange{clock: a.Clock, start: a.Clock(), header: w.Header(), clientIP: clientaddr.Of(r, a.TrustedProxies), route: unmatched}
@@ -38,7 +38,7 @@ func (a *API) serve(mux *http.ServeMux) http.Handler {
 		page := a.pageOf(r)
 		if page != "" {
 			x.route = page
-		} else { // pages are made already; a timer would cost more than one
+		} else { // a page waits for nobody; a timer costs about as much as one that is kept
 			var cancel context.CancelFunc
 			ctx, cancel = context.WithTimeout(ctx, requestTimeout)
 			defer cancel()
