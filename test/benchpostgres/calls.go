@@ -122,6 +122,31 @@ func (c caller) rotations(clients int) measure.Load {
 	return c.once(clients, http.MethodPatch, "/rotate")
 }
 
+// neighbours rotate keys that were made one after the other a moment before, so that they
+// stand beside one another in PostgreSQL's index.
+func (c caller) neighbours(clients int) measure.Load {
+	const each = 40 // more than a client rotates in a turn
+	return measure.Load{Clients: clients, Most: each - 1, Client: func(ctx context.Context, _ int) (func() error, func(), error) {
+		var ids []string
+		for range each {
+			made, err := c.Create(ctx, newKey)
+			if err != nil {
+				return nil, nil, err
+			}
+			ids = append(ids, made.ID)
+		}
+		conn, err := measure.Dial(ctx, c.Address)
+		if err != nil {
+			return nil, nil, err
+		}
+		return func() error {
+			_, err := conn.Do(c.Request(http.MethodPatch, keysPath+"/"+ids[0]+"/rotate", ""), http.StatusOK)
+			ids = ids[1:]
+			return err
+		}, conn.Close, nil
+	}}
+}
+
 func (c caller) revocations(clients int) measure.Load { return c.once(clients, http.MethodDelete, "") }
 
 // once calls once for each key.
@@ -165,6 +190,7 @@ func (b *bench) callSamples(ctx context.Context, bare bare, c caller) (map[strin
 			{"get", c.gets(n)},
 			{"update", c.updates(n)},
 			{"rotate", c.rotations(n)},
+			{"rotate neighbours", c.neighbours(n)},
 			{"revoke", c.revocations(n)},
 		} {
 			names, loads = append(names, named(l.name, n)), append(loads, l.load)
@@ -204,6 +230,7 @@ func ratiosOfCalls(version string, samples map[string][]measure.Sample) (rows []
 	for _, call := range []string{"create", "update"} {
 		row(call+", 32 clients", named(call, manyAtOnce), call+", 1 client", named(call, 1), measure.Aim{})
 	}
+	row("rotate, 32 clients, keys that were made one after the other", named("rotate neighbours", manyAtOnce), "other keys", named("rotate", manyAtOnce), measure.Aim{})
 	row("no Keypin: bare insert, 32 writers", many, writer, one, measure.Aim{})
 	row("no Keypin: bare insert that notifies, 32 writers", named("telling", manyAtOnce), "the same, 1 writer", named("telling", 1), measure.Aim{})
 	return rows
