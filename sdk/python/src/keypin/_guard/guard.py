@@ -130,21 +130,21 @@ class Guard:
         self._here()
 
     def close(self) -> None:
-        """Stops, and reports what was used since the last report. Afterwards the Guard refuses to check."""
-        self._closed = True
-        here = self._per_process.pop(os.getpid(), None)
+        """Stops, and reports what was used since the last report. From its beginning on the Guard refuses to check."""
+        here = self._end()
         if here is not None:
             here.close()
-        self._client.close()
+            self._client.close()
 
     async def aclose(self) -> None:
         """`close` for asynchronous code."""
         from anyio import to_thread
 
-        here = self._per_process.get(os.getpid())
+        here = self._end()
         if here is not None:
             await here.aclose_asker()
-        await to_thread.run_sync(self.close)
+            await to_thread.run_sync(here.close)
+            self._client.close()
 
     def __enter__(self) -> Guard:
         return self
@@ -166,8 +166,18 @@ class Guard:
             here = self._per_process.setdefault(process, _Process(self._client, self._max_keys, self._world))
             here.start()
         if here is None or self._closed:
-            self.close()  # what was begun while another thread closed it
+            self._end()  # what was begun here while another thread closed it
             raise x.invalid("this Guard was closed")
+        return here
+
+    def _end(self) -> _Process | None:
+        """Lets nobody check any more, and waits for nothing. Only the first who comes gets what there is to close:
+        the last report goes through the client, so nobody else may close that.
+        """
+        self._closed = True
+        here = self._per_process.pop(os.getpid(), None)
+        if here is not None:
+            here.stop()
         return here
 
 
@@ -279,8 +289,11 @@ class _Process:
                 self._threads.append(thread)
                 thread.start()
 
-    def close(self) -> None:
+    def stop(self) -> None:
+        """Tells the threads to end, and does not wait for them."""
         self._stopping.set()
+
+    def close(self) -> None:
         for thread in self._threads:
             thread.join(SILENCE + ASK_WITHIN + 1)
         self._memory.trust = None
