@@ -200,7 +200,10 @@ def use(process: _Process, keys: int) -> None:
         process._uses.count(number.to_bytes(32, "big"), "valid", 0, None, None)
 
 
-@pytest.mark.parametrize("fault", [httpx.ConnectError("refused"), httpx.ReadTimeout("slow"), 500, 503, 429])
+@pytest.mark.parametrize(
+    "fault",
+    [httpx.ConnectError("refused"), httpx.ReadTimeout("slow"), 307, 401, 403, 404, 405, 408, 429, 500, 503],
+)
 def test_uses_are_reported_again_where_that_may_help(
     process: _Process, fault: int | Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -212,13 +215,24 @@ def test_uses_are_reported_again_where_that_may_help(
     assert sorted(counts) == [1] * AT_ONCE + [2]
 
 
+@pytest.mark.parametrize("status", [400, 413, 415, 422, 426])
 def test_uses_that_the_service_refuses_are_not_reported_again(
-    process: _Process, caplog: pytest.LogCaptureFixture
+    process: _Process, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     use(process, AT_ONCE + 1)
-    assert len(reported(process, 422, 200)) == AT_ONCE + 1, "the others are reported nevertheless"
-    assert "not counted: report-usage: 422" in caplog.text
+    assert len(reported(process, status, 200)) == AT_ONCE + 1, "the others are reported nevertheless"
+    assert f"not counted: report-usage: {status}" in caplog.text
     assert reported(process) == []
+
+
+def test_a_last_report_that_fails_does_not_promise_another(process: _Process, caplog: pytest.LogCaptureFixture) -> None:
+    use(process, 1)
+    process._stopping.set()
+    with respx.mock:
+        respx.post(f"{BASE}/api/v1/usage-reports").respond(503)
+        process._report_uses()
+    assert "they are not counted: report-usage: 503" in caplog.text
+    assert "next report" not in caplog.text
 
 
 def test_uses_are_kept_when_a_token_cannot_be_had(still: Still, caplog: pytest.LogCaptureFixture) -> None:
@@ -319,3 +333,13 @@ def test_what_a_check_begins_while_the_guard_is_closed_ends_without_being_waited
         guard.verify(KEY)
     assert guard._per_process == {}
     assert begun[0]._stopping.is_set()
+
+
+def test_a_last_report_that_takes_too_long_is_told(
+    closing: Closing, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("keypin._guard.guard.ASK_WITHIN", -2.9)
+    respx.post(f"{BASE}/api/v1/usage-reports").respond(200, json={})
+    closing.use()
+    closing.guard.close()
+    assert "the last report takes too long" in caplog.text
