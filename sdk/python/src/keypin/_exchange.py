@@ -96,7 +96,8 @@ def origin_of(base: str) -> str:
     """Scheme, host and port of a base URL."""
     parts = urlsplit(base)
     host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else parts.hostname
-    return f"{parts.scheme}://{host}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+    port = parts.port if parts.port is not None else 443 if parts.scheme == "https" else 80
+    return f"{parts.scheme}://{host}:{port}"
 
 
 def check_headers(argument: str, headers: Mapping[Any, Any] | None) -> None:
@@ -125,6 +126,16 @@ def timeout_of(value: float | httpx.Timeout | None) -> tuple[httpx.Timeout, floa
         raise invalid("timeout must be more than 0 seconds; None = never")
     before = _UNSENT_SHARE * value
     return httpx.Timeout(value, connect=min(before, CONNECT_WITHIN), pool=before), float(value)
+
+
+def connect_within(request: httpx.Request, left: float | None) -> None:
+    """Lets a request that waited before connect within its share of what is left of its time."""
+    if left is None:
+        return
+    if left <= 0:
+        raise httpx.PoolTimeout("no connection became free in time")
+    timeout = request.extensions["timeout"]
+    timeout["connect"] = min(timeout["connect"], _UNSENT_SHARE * left)
 
 
 class PrivateURL(httpx.URL):
