@@ -114,10 +114,10 @@ func (g *Guard) reportUses(ctx context.Context) {
 	for {
 		select {
 		case <-ticker.C:
-			g.report(ctx)
+			g.report(ctx, "kept for the next report")
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), askWithin)
-			g.report(last)
+			g.report(last, "not counted")
 			cancel()
 			return
 		}
@@ -125,8 +125,8 @@ func (g *Guard) reportUses(ctx context.Context) {
 }
 
 // report tells the service what was decided here. What it cannot take now is kept for the
-// next report; what it refuses it would refuse again.
-func (g *Guard) report(ctx context.Context) {
+// next report, which otherwise says for the log; what it refuses it would refuse again.
+func (g *Guard) report(ctx context.Context, otherwise string) {
 	for hash, k := range g.keys.All() {
 		g.reports.collect(hash, k)
 	}
@@ -140,19 +140,28 @@ func (g *Guard) report(ctx context.Context) {
 		}
 		_, err := g.c.do(ctx, k, nil, &answer, func() bool { return answer.Data != nil })
 		if err != nil && !refused(err) {
-			g.options.logger.WarnContext(ctx, "the uses of keys could not be reported; they are kept for the next report", "error", err)
+			g.options.logger.WarnContext(ctx, "the uses of keys could not be reported; they are "+otherwise, "error", err)
 			g.reports.add(uses...)
 			return
 		}
 		if err != nil {
-			g.options.logger.WarnContext(ctx, "uses of keys were refused, and are not counted", "error", err)
+			g.options.logger.WarnContext(ctx, "the uses of keys could not be reported; they are not counted", "error", err)
 		}
 		uses = uses[n:]
 	}
 }
 
-// refused reports whether the same report would fail again.
+// refused reports whether the report itself is at fault, so that it would fail again and hold up
+// those behind it. A token or an address that is wrong may be put right.
 func refused(err error) bool {
 	var e *Error
-	return errors.As(err, &e) && e.Status >= 400 && e.Status < 500 && e.Status != http.StatusTooManyRequests
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Status {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType,
+		http.StatusUnprocessableEntity, http.StatusUpgradeRequired:
+		return true
+	}
+	return false
 }

@@ -1,6 +1,8 @@
 package client
 
 import (
+	"context"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -13,13 +15,20 @@ func TestOnlyAReportThatMayBeTakenLaterIsSentAgain(t *testing.T) {
 		answer step
 		kept   bool
 	}{
-		"taken":                {taken, false},
-		"the service is busy":  {refuses(http.StatusTooManyRequests, CodeRateLimited), true},
-		"the service is ill":   {refuses(http.StatusServiceUnavailable, CodeUnavailable), true},
-		"the connection broke": {breaks(), true},
-		"nobody is there":      {unreachable(), true},
-		"it is no report":      {refuses(http.StatusUnprocessableEntity, CodeValidation), false},
-		"the token is another": {refuses(http.StatusUnauthorized, CodeUnauthorized), false},
+		"taken":                  {taken, false},
+		"the service is busy":    {refuses(http.StatusTooManyRequests, CodeRateLimited), true},
+		"the service is ill":     {refuses(http.StatusServiceUnavailable, CodeUnavailable), true},
+		"the connection broke":   {breaks(), true},
+		"nobody is there":        {unreachable(), true},
+		"the token is another":   {refuses(http.StatusUnauthorized, CodeUnauthorized), true},
+		"a proxy lets nobody in": {refuses(http.StatusForbidden, CodeForbidden), true},
+		"it went somewhere else": {refuses(http.StatusNotFound, CodeNotFound), true},
+		"it took too long":       {refuses(http.StatusRequestTimeout, ""), true},
+		"it is not understood":   {refuses(http.StatusBadRequest, ""), false},
+		"it is too large":        {refuses(http.StatusRequestEntityTooLarge, CodePayloadTooLarge), false},
+		"it is of another kind":  {refuses(http.StatusUnsupportedMediaType, CodeUnsupportedMediaType), false},
+		"it is no report":        {refuses(http.StatusUnprocessableEntity, CodeValidation), false},
+		"the client is too old":  {refuses(http.StatusUpgradeRequired, CodeUpgradeRequired), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := idleGuard(t)
@@ -27,12 +36,25 @@ func TestOnlyAReportThatMayBeTakenLaterIsSentAgain(t *testing.T) {
 			g.c, script = scripted(t, []Option{WithMaxRetries(0)}, c.answer, taken)
 			first := use{KeyHash: strings.Repeat("0", 64), Code: OutcomeValid, Count: 1}
 			g.reports.add(first)
-			g.report(t.Context())
-			g.report(t.Context())
+			g.report(t.Context(), "kept")
+			g.report(t.Context(), "kept")
 			if sent := len(script.sent); sent != 1+map[bool]int{true: 1}[c.kept] || g.reports.take() != nil {
 				t.Errorf("it was sent %d times", sent)
 			}
 		})
+	}
+}
+
+func TestALastReportThatFailsDoesNotPromiseAnother(t *testing.T) {
+	var log strings.Builder
+	g := idleGuard(t, WithGuardLogger(slog.New(slog.NewTextHandler(&log, nil))))
+	log.Reset()
+	g.reports.add(use{KeyHash: strings.Repeat("0", 64), Code: OutcomeValid, Count: 1})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	g.reportUses(ctx)
+	if told := log.String(); !strings.Contains(told, "they are not counted") || strings.Contains(told, "next report") {
+		t.Errorf("it says %q", told)
 	}
 }
 

@@ -38,7 +38,7 @@ func checkTheOldWay(context.Context, string) (*Caller, error) { return nil, nil 
 
 // importPaths are the packages that snippets use, by the name before the dot.
 var importPaths = map[string]string{
-	"client": "github.com/keypin/keypin/client", "context": "context", "fmt": "fmt", "http": "net/http", "log": "log", "netip": "net/netip", "os": "os",
+	"client": "github.com/keypin/keypin/client", "context": "context", "errors": "errors", "fmt": "fmt", "http": "net/http", "log": "log", "netip": "net/netip", "os": "os",
 	"otelhttp": "go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp", "strings": "strings", "time": "time",
 }
 

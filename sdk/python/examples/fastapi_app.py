@@ -1,6 +1,8 @@
 """A FastAPI app whose routes need an API key. Start it with
 
 KEYPIN_DATA_URL=http://127.0.0.1:8081 uvicorn fastapi_app:app --port 8000
+
+The guard is closed with the app, so a test that starts it twice makes both in a function.
 """
 
 import os

@@ -62,14 +62,32 @@ def test_one_credential_is_sent() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"timeout": 0}, {"timeout": -1}, {"max_retries": -1}, {"workspace_id": "acme"}],
-    ids=lambda o: next(iter(o)),
+    [
+        {"timeout": 0},
+        {"timeout": -1},
+        {"timeout": "3"},
+        {"timeout": (3, 5)},
+        {"max_retries": -1},
+        {"max_retries": "2"},
+        {"workspace_id": "acme"},
+        {"workspace_id": 7},
+        {"default_headers": [("X-Trace", "1")]},
+        {"default_headers": "X-Trace: 1"},
+    ],
+    ids=str,
 )
 def test_options_are_checked(options: dict[str, Any]) -> None:
-    with pytest.raises(InvalidArgumentError):
+    [name] = options
+    with pytest.raises(InvalidArgumentError, match=f"{name} must be"):
         Keypin(base_url=BASE, **options)
-    with pytest.raises(InvalidArgumentError):
+    with pytest.raises(InvalidArgumentError, match=f"{name} must be"):
         Keypin(base_url=BASE).with_options(**options)
+
+
+@pytest.mark.parametrize("options", [{"timeout": "3"}, {"extra_headers": [("X-Trace", "1")]}], ids=str)
+def test_options_of_a_call_are_checked(options: dict[str, Any]) -> None:
+    with pytest.raises(InvalidArgumentError, match=f"{next(iter(options))} must be"):
+        Keypin(base_url=BASE, token="t").auth.whoami(**options)
 
 
 @pytest.mark.parametrize(
@@ -119,8 +137,9 @@ def test_an_idempotency_key_that_cannot_be_one_is_refused_and_not_replaced(
         (client.workspaces.create, {"name": "x"}),
         (client.members.invites.create, {"email": "a@example.com", "role": "viewer"}),
     ]
+    told = r"header\.Idempotency-Key must be 8 to 255 .*; leave it out for a new one"
     for call, more in calls:
-        with pytest.raises(InvalidArgumentError, match=r"header\.Idempotency-Key must be 8 to 255") as raised:
+        with pytest.raises(InvalidArgumentError, match=told) as raised:
             asyncio.run(run(call, more))
         assert not idempotency_key or str(idempotency_key) not in str(raised.value)
     assert len(requests) == 0
@@ -132,6 +151,25 @@ def test_an_idempotency_key_that_cannot_be_one_is_refused_and_not_replaced(
 def test_a_header_argument_of_another_kind_is_refused_and_not_dropped(requests: Any, wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidArgumentError, match=r"header\."):
         Keypin(base_url=BASE, token="t").api_keys.update(ID, name="x", **wrong)
+    assert len(requests) == 0
+
+
+@pytest.mark.parametrize("workspace_id", [None, "acme", 1])
+@pytest.mark.parametrize("kind", [Keypin, AsyncKeypin])
+def test_a_workspace_that_cannot_be_one_is_refused_and_not_the_clients(
+    requests: Any, kind: type[Keypin] | type[AsyncKeypin], workspace_id: Any
+) -> None:
+    client: Any = kind(base_url=BASE, token="t", workspace_id=ID)
+
+    async def run(call: Any) -> None:
+        made = call(workspace_id=workspace_id)
+        if inspect.isawaitable(made):
+            await made
+
+    told = r"(header\.X-Workspace-Id|path\.workspace_id) must be a UUID; leave it out for the client's workspace"
+    for call in (client.auth.whoami, client.api_keys.list, client.members.list, client.members.invites.list):
+        with pytest.raises(InvalidArgumentError, match=told):
+            asyncio.run(run(call))
     assert len(requests) == 0
 
 
@@ -171,7 +209,8 @@ def test_a_call_names_its_workspace_headers_and_timeout(requests: Any) -> None:
     assert sent(requests).headers["X-Workspace-Id"] == OTHER
     assert sent(requests).headers["X-Trace"] == "1"
     assert sent(requests).headers.get_list("User-Agent") == ["mine"]
-    assert sent(requests).extensions["timeout"] == {"connect": 2.7, "read": 3, "write": 3, "pool": 2.7}
+    within = sent(requests).extensions["timeout"]
+    assert within == {"connect": pytest.approx(2.7, abs=0.1), "read": 3, "write": 3, "pool": 2.7}
     client.auth.whoami()
     assert sent(requests).extensions["timeout"] == {"connect": 5, "read": 30, "write": 30, "pool": 27}
     client.with_options(timeout=httpx.Timeout(9)).auth.whoami()
@@ -316,6 +355,18 @@ def test_an_asynchronous_list_is_awaited_for_a_page_or_gone_through(listed: Any)
         assert [key.name async for key in raw.parse()] == [f"key {n}" for n in range(7)]
 
     asyncio.run(run())
+
+
+def test_a_list_from_no_offset_begins_at_the_beginning(listed: Any) -> None:
+    nowhere: Any = None
+    first = Keypin(base_url=BASE, token="t").api_keys.list(limit=3, offset=nowhere)
+    assert [key.name for key in first] == [f"key {n}" for n in range(7)]
+
+    async def run() -> list[str]:
+        client = AsyncKeypin(base_url=BASE, token="t")
+        return [key.name async for key in client.api_keys.list(limit=3, offset=nowhere)]
+
+    assert asyncio.run(run()) == [f"key {n}" for n in range(7)]
 
 
 def test_many_threads_share_one_client(requests: Any) -> None:

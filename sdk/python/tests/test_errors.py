@@ -207,6 +207,25 @@ def test_credentials_in_other_headers_are_hidden_too(client: Keypin) -> None:
 
 
 @respx.mock
+def test_a_credential_in_another_header_is_hidden_without_its_scheme_or_name_too(client: Keypin) -> None:
+    respx.get(url__startswith=BASE).mock(
+        side_effect=lambda request: httpx.Response(
+            422, json=problem("validation_error", f"You are {request.headers['X-Echo']}, I think.")
+        )
+    )
+    first, second = "-".join(("hard", "to", "guess")), "-".join(("another", "one"))
+    for headers in (
+        {"Authorization": f"Bearer {first}"},
+        {"proxy-authorization": f"Basic  {first}"},
+        {"Cookie": f'theme=dark; session="{first}"; csrf={second}'},
+    ):
+        with pytest.raises(keypin.UnprocessableEntityError) as raised:
+            client.auth.whoami(extra_headers={**headers, "X-Echo": f"{first} or {second}"})
+        assert first not in str(raised.value)
+        assert ("Cookie" in headers) == (second not in str(raised.value))
+
+
+@respx.mock
 def test_logs_hold_no_secret(client: Keypin, caplog: pytest.LogCaptureFixture) -> None:
     respx.post(url__startswith=BASE).respond(
         201, json={"data": CREATED, "meta": {"request_id": "x", "timestamp": "2026-01-15T09:30:00Z"}}
@@ -268,6 +287,7 @@ def test_no_answer_is_a_connection_error(
         ("http://keys.example.com/behind/a/path", "http://keys.example.com:80"),
         ("https://keys.example.com:8443", "https://keys.example.com:8443"),
         ("http://[::1]:8080", "http://[::1]:8080"),
+        ("http://keys.example.com:0", "http://keys.example.com:0"),
     ],
 )
 @respx.mock

@@ -7,8 +7,8 @@ import json
 import socket
 import struct
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import httpx
@@ -23,7 +23,7 @@ from keypin import (
     Keypin,
     RateLimitError,
 )
-from keypin._gate import AT_ONCE, AsyncGate
+from keypin._gate import AT_ONCE, AsyncGate, SyncGate
 from service import Relay, Scripted, Service, answering
 from test_errors import problem
 from test_retries import META
@@ -164,6 +164,40 @@ def test_a_request_waits_for_its_turn_within_its_time(monkeypatch: pytest.Monkey
         with pytest.raises(APITimeoutError):
             ask_async(base, lambda c: c.api_keys.get(ID), max_retries=0, timeout=30, _world=still.world())
         assert time.monotonic() - began < 10
+
+
+@contextmanager
+def full() -> Iterator[str]:
+    """The base URL of a listener that accepts no connection, nor refuses one."""
+    with ExitStack() as sockets:
+        listener = sockets.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):
+            waiting = sockets.enter_context(socket.socket())
+            waiting.setblocking(False)
+            with suppress(BlockingIOError):
+                waiting.connect(listener.getsockname())
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@both
+@pytest.mark.parametrize(("waits", "told"), [(29.5, "was made in time"), (30, "became free in time")])
+def test_who_waits_and_then_gets_no_connection_has_sent_nothing(
+    ask: Callable[..., Any], waits: float, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock stands still but for the wait, and what is left is less than the time to connect."""
+    still = Still()
+
+    async def enter(self: AsyncGate, within: float | None) -> None:
+        still.at += waits
+
+    def sync_enter(self: SyncGate, within: float | None) -> None:
+        still.at += waits
+
+    monkeypatch.setattr(AsyncGate, "enter", enter)
+    monkeypatch.setattr(SyncGate, "enter", sync_enter)
+    with full() as base, pytest.raises(APITimeoutError, match=told) as raised:
+        ask(base, lambda c: c.api_keys.get(ID), max_retries=0, timeout=30, _world=still.world())
+    assert raised.value.unsent
 
 
 def test_who_does_not_get_a_turn_has_sent_nothing(service: Service) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +14,7 @@ import pytest
 import respx
 
 from conftest import Still
-from keypin import Keypin
+from keypin import Guard, InvalidArgumentError, Keypin
 from keypin._guard.decide import Question
 from keypin._guard.form import hash_of
 from keypin._guard.guard import _Process, _verify_call
@@ -198,7 +200,10 @@ def use(process: _Process, keys: int) -> None:
         process._uses.count(number.to_bytes(32, "big"), "valid", 0, None, None)
 
 
-@pytest.mark.parametrize("fault", [httpx.ConnectError("refused"), httpx.ReadTimeout("slow"), 500, 503, 429])
+@pytest.mark.parametrize(
+    "fault",
+    [httpx.ConnectError("refused"), httpx.ReadTimeout("slow"), 307, 401, 403, 404, 405, 408, 429, 500, 503],
+)
 def test_uses_are_reported_again_where_that_may_help(
     process: _Process, fault: int | Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -210,13 +215,24 @@ def test_uses_are_reported_again_where_that_may_help(
     assert sorted(counts) == [1] * AT_ONCE + [2]
 
 
+@pytest.mark.parametrize("status", [400, 413, 415, 422, 426])
 def test_uses_that_the_service_refuses_are_not_reported_again(
-    process: _Process, caplog: pytest.LogCaptureFixture
+    process: _Process, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     use(process, AT_ONCE + 1)
-    assert len(reported(process, 422, 200)) == AT_ONCE + 1, "the others are reported nevertheless"
-    assert "not counted: report-usage: 422" in caplog.text
+    assert len(reported(process, status, 200)) == AT_ONCE + 1, "the others are reported nevertheless"
+    assert f"not counted: report-usage: {status}" in caplog.text
     assert reported(process) == []
+
+
+def test_a_last_report_that_fails_does_not_promise_another(process: _Process, caplog: pytest.LogCaptureFixture) -> None:
+    use(process, 1)
+    process._stopping.set()
+    with respx.mock:
+        respx.post(f"{BASE}/api/v1/usage-reports").respond(503)
+        process._report_uses()
+    assert "they are not counted: report-usage: 503" in caplog.text
+    assert "next report" not in caplog.text
 
 
 def test_uses_are_kept_when_a_token_cannot_be_had(still: Still, caplog: pytest.LogCaptureFixture) -> None:
@@ -228,3 +244,102 @@ def test_uses_are_kept_when_a_token_cannot_be_had(still: Still, caplog: pytest.L
     assert reported(process) == []
     assert "no token today" in caplog.text
     assert len(process._uses.take()) == 1
+
+
+class Closing:
+    """A Guard whose last report waits until it is let go."""
+
+    def __init__(self, still: Still) -> None:
+        self.reporting, self.let_go = threading.Event(), threading.Event()
+        self.guard = Guard(BASE, token=self.token, _world=still.world())
+
+    def token(self) -> str:
+        if threading.current_thread().name == "keypin-guard-reports":
+            self.reporting.set()
+            self.let_go.wait(10)
+        return "t"
+
+    def use(self) -> None:
+        self.guard.start()
+        use(self.guard._per_process[os.getpid()], 1)
+
+    def refuses(self) -> None:
+        for call in (lambda: self.guard.verify(KEY), lambda: asyncio.run(self.guard.averify(KEY)), self.guard.start):
+            with pytest.raises(InvalidArgumentError, match="this Guard was closed"):
+                call()
+        self.guard.close()
+        asyncio.run(self.guard.aclose())
+
+
+@pytest.fixture
+def closing(still: Still) -> Iterator[Closing]:
+    with respx.mock:
+        respx.get(f"{BASE}/api/v1/invalidations").respond(503)
+        made = Closing(still)
+        yield made
+        made.let_go.set()
+
+
+@pytest.mark.parametrize("how", ["close", "aclose"])
+def test_a_check_while_a_guard_is_closed_does_not_lose_its_last_report(
+    closing: Closing, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    taken = respx.post(f"{BASE}/api/v1/usage-reports").respond(200, json={})
+    closing.use()
+    ends = {"close": closing.guard.close, "aclose": lambda: asyncio.run(closing.guard.aclose())}
+    closer = threading.Thread(target=ends[how])
+    closer.start()
+    assert closing.reporting.wait(10)
+    closing.refuses()
+    assert closer.is_alive(), "it waits for the report"
+    closing.let_go.set()
+    closer.join(10)
+    assert taken.call_count == 1
+    assert "could not be reported" not in caplog.text
+    assert closing.guard._client._transport.connections._closed
+
+
+def test_a_guard_refuses_to_check_as_soon_as_aclose_is_called(
+    closing: Closing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who checks while it is awaited would else wait for its threads, and the event loop with them."""
+    refused = []
+
+    async def aclose_asker(self: _Process) -> None:
+        with pytest.raises(InvalidArgumentError, match="this Guard was closed") as raised:
+            await closing.guard.averify(KEY)
+        refused.append(raised.value)
+
+    monkeypatch.setattr(_Process, "aclose_asker", aclose_asker)
+    closing.guard.start()
+    asyncio.run(closing.guard.aclose())
+    assert refused
+
+
+def test_what_a_check_begins_while_the_guard_is_closed_ends_without_being_waited_for(
+    closing: Closing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guard, begun = closing.guard, []
+    monkeypatch.setattr(_Process, "close", lambda self: pytest.fail("it is waited for"))
+
+    class Late(dict[int, _Process]):
+        def setdefault(self, process: int, made: Any) -> Any:
+            guard.close()
+            begun.append(made)
+            return super().setdefault(process, made)
+
+    guard._per_process = Late()
+    with pytest.raises(InvalidArgumentError, match="this Guard was closed"):
+        guard.verify(KEY)
+    assert guard._per_process == {}
+    assert begun[0]._stopping.is_set()
+
+
+def test_a_last_report_that_takes_too_long_is_told(
+    closing: Closing, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("keypin._guard.guard.ASK_WITHIN", -2.9)
+    respx.post(f"{BASE}/api/v1/usage-reports").respond(200, json={})
+    closing.use()
+    closing.guard.close()
+    assert "the last report takes too long" in caplog.text

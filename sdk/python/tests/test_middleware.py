@@ -103,6 +103,16 @@ def flask_app(guard: Guard, **options: Any) -> Callable[..., httpx.Response]:
     def create() -> dict[str, bool]:
         return {"created": True}
 
+    @app.get("/later")
+    @wsgi.require_scopes("workflows:read")
+    async def later() -> dict[str, str]:
+        return {"name": wsgi.principal(request).name}
+
+    @app.post("/later")
+    @wsgi.require_scopes("workflows:write")
+    async def create_later() -> dict[str, bool]:
+        return {"created": True}
+
     return wsgi_sender(protected)
 
 
@@ -124,6 +134,20 @@ def workflows(request: HttpRequest) -> JsonResponse:
     return read(request) if request.method == "GET" else create(request)
 
 
+@wsgi.require_scopes("workflows:read")
+async def read_later(request: HttpRequest) -> JsonResponse:
+    return whose(request)
+
+
+@wsgi.require_scopes("workflows:write")
+async def create_later(request: HttpRequest) -> JsonResponse:
+    return JsonResponse({"created": True})
+
+
+async def later(request: HttpRequest) -> JsonResponse:
+    return await (read_later(request) if request.method == "GET" else create_later(request))
+
+
 def asgi_whose(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"name": asgi.principal(request).name})
 
@@ -138,6 +162,7 @@ urlpatterns = [
     path("health", lambda request: JsonResponse({"ok": True})),
     path("whose", whose),
     path("workflows", workflows),
+    path("later", later),
 ]
 
 
@@ -180,6 +205,14 @@ def test_requests_are_let_in_or_answered_as_the_service_would(make: Make, guard:
     assert (lacking.status_code, lacking.json()["error"]["code"]) == (403, "insufficient_scope")
     assert lacking.headers["WWW-Authenticate"].endswith('scope="workflows:read workflows:write"')
     assert send("GET", "/no-such-page").status_code == 401, "who has no key learns nothing of what there is"
+
+
+@pytest.mark.parametrize("make", [flask_app, django_app])
+def test_an_asynchronous_view_can_need_scopes(make: Make, guard: Guard, key: CreatedApiKey) -> None:
+    send = make(guard)
+    assert send("GET", "/later", headers=bearer(key)).json() == {"name": "caller"}
+    lacking = send("POST", "/later", headers=bearer(key))
+    assert (lacking.status_code, lacking.json()["error"]["code"]) == (403, "insufficient_scope")
 
 
 @everywhere

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+NO_WORKSPACE = "must be a UUID; leave it out for the client's workspace"
+
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _PRINTABLE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 _IDEMPOTENCY_KEY = re.compile(r"[!-~][ -~]{6,253}[!-~]")
@@ -150,7 +152,7 @@ class Arguments:
         if isinstance(workspace_id, str) and is_uuid(workspace_id):
             found["X-Workspace-Id"] = workspace_id
         elif not isinstance(workspace_id, NotGiven):
-            self.fault("header.X-Workspace-Id", "must be a UUID")
+            self.fault("header.X-Workspace-Id", NO_WORKSPACE)
         if isinstance(if_match, str) and _PRINTABLE.fullmatch(if_match):
             found["If-Match"] = if_match
         elif not isinstance(if_match, NotGiven):
@@ -160,7 +162,9 @@ class Arguments:
         if isinstance(idempotency_key, str) and _IDEMPOTENCY_KEY.fullmatch(idempotency_key):
             found["Idempotency-Key"] = idempotency_key
         elif not isinstance(idempotency_key, NotGiven):
-            told = "must be 8 to 255 printable ASCII characters, with no space at either end"
+            told = (
+                "must be 8 to 255 printable ASCII characters, with no space at either end; leave it out for a new one"
+            )
             self.fault("header.Idempotency-Key", told)
         return found
 

@@ -180,6 +180,8 @@ def class_of(status: int) -> type[APIStatusError]:
     return _BY_STATUS.get(status, InternalServerError if status >= 500 else APIStatusError)
 
 
+# Their names are where they are imported from, and what tracebacks shall name. The cost: typing.get_type_hints
+# looks up names in `keypin` and does not find all; httpx, which this module does not load, it would not find here.
 for _class in list(globals().values()):
     if isinstance(_class, type) and _class.__module__ == __name__:
-        _class.__module__ = "keypin"  # where they are imported from, and what tracebacks shall name
+        _class.__module__ = "keypin"

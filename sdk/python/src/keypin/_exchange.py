@@ -96,11 +96,14 @@ def origin_of(base: str) -> str:
     """Scheme, host and port of a base URL."""
     parts = urlsplit(base)
     host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else parts.hostname
-    return f"{parts.scheme}://{host}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+    port = parts.port if parts.port is not None else 443 if parts.scheme == "https" else 80
+    return f"{parts.scheme}://{host}:{port}"
 
 
 def check_headers(argument: str, headers: Mapping[Any, Any] | None) -> None:
     """Refuses headers that cannot be sent. Errors do not repeat a value, for it may be a credential."""
+    if headers is not None and not isinstance(headers, Mapping):
+        raise invalid(f"{argument} must be a dict of names and values, such as {{'X-Trace-Id': '9f1c1a52'}}")
     for name, value in (headers or {}).items():
         if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
             raise invalid(f"{argument} must have header names of ASCII letters, digits and hyphens, such as X-Trace-Id")
@@ -112,19 +115,36 @@ def check_headers(argument: str, headers: Mapping[Any, Any] | None) -> None:
 
 
 def secrets_of(call: Call[Any], token: Secret | None, sent: Mapping[str, str]) -> tuple[Secret, ...]:
-    """What errors must not repeat."""
-    found = [Secret(sent[name]) for name in HIDDEN_HEADERS if name in sent]
+    """What errors must not repeat, of credentials also without what stands before them."""
+    found = []
+    for name in HIDDEN_HEADERS:
+        value = sent.get(name, "")
+        found.append(Secret(value))
+        if name.endswith("authorization"):
+            found.append(Secret(value.partition(" ")[2].strip()))
+        elif name == "cookie":
+            found += [Secret(cookie.partition("=")[2].strip(' "')) for cookie in value.split(";")]
     return (*call.secrets, *found) if token is None else (*call.secrets, token, *found)
 
 
-def timeout_of(value: float | httpx.Timeout | None) -> tuple[httpx.Timeout, float | None]:
+def timeout_of(value: object) -> tuple[httpx.Timeout, float | None]:
     """Timeouts for httpx, and seconds for one request as a whole."""
     if value is None or isinstance(value, httpx.Timeout):
         return httpx.Timeout(value), None
-    if not value > 0:
-        raise invalid("timeout must be more than 0 seconds; None = never")
+    if not isinstance(value, (int, float)) or not value > 0:
+        raise invalid("timeout must be a number of seconds above 0, or an httpx.Timeout; None = never")
     before = _UNSENT_SHARE * value
     return httpx.Timeout(value, connect=min(before, CONNECT_WITHIN), pool=before), float(value)
+
+
+def connect_within(request: httpx.Request, left: float | None) -> None:
+    """Lets a request that waited before connect within its share of what is left of its time."""
+    if left is None:
+        return
+    if left <= 0:
+        raise httpx.PoolTimeout("no connection became free in time")
+    timeout = request.extensions["timeout"]
+    timeout["connect"] = min(timeout["connect"], _UNSENT_SHARE * left)
 
 
 class PrivateURL(httpx.URL):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
 
-from ._call import Arguments, Call
+from ._call import NO_WORKSPACE, Arguments, Call, is_uuid
 from ._not_given import NotGiven
 from ._pages import AsyncPage, AsyncPaginator, SyncPage
 
@@ -19,19 +19,18 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-Offset = int | NotGiven
+Offset = int | NotGiven  # None, which the types do not have, selects nothing, like one that is left out
 
 
 def workspace_of(given: str | NotGiven, client: str | None, args: Arguments) -> str:
     """The workspace that a path names: the call's, else the client's."""
-    if not isinstance(given, NotGiven):
+    if isinstance(given, NotGiven) and client is not None:
+        return client
+    if isinstance(given, str) and is_uuid(given):
         return given
-    if client is None:
-        args.fault(
-            "path.workspace_id", "is needed: pass workspace_id= here or to the client, or set KEYPIN_WORKSPACE_ID"
-        )
-        return "00000000-0000-0000-0000-000000000000"
-    return client
+    needed = "is needed: pass workspace_id= here or to the client, or set KEYPIN_WORKSPACE_ID"
+    args.fault("path.workspace_id", needed if isinstance(given, NotGiven) else NO_WORKSPACE)
+    return "00000000-0000-0000-0000-000000000000"
 
 
 def idempotency_key_of(given: str | NotGiven, world: World) -> str:
@@ -60,7 +59,7 @@ class AsyncResource:
             return (await answer(make(at), at)).parse()
 
         async def begin() -> AsyncPage[T]:
-            page = await answer(first, 0 if isinstance(offset, NotGiven) else offset)
+            page = await answer(first, offset or 0)
             return cast(AsyncPage[T], page) if self._raw else page.parse()
 
         return AsyncPaginator(begin)
@@ -84,7 +83,7 @@ class SyncResource:
         def fetch(at: int) -> SyncPage[T]:
             return answer(make(at), at).parse()
 
-        page = answer(make(offset), 0 if isinstance(offset, NotGiven) else offset)
+        page = answer(make(offset), offset or 0)
         return cast(SyncPage[T], page) if self._raw else page.parse()
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from functools import wraps
 from http import HTTPStatus
+from inspect import iscoroutinefunction
 from typing import Any, ParamSpec, TypeVar, cast
 
 from ._errors import KeypinError
@@ -113,6 +114,7 @@ def principal(request: Any) -> VerifiedApiKey:
 
 def require_scopes(*scopes: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Decorates a Flask or Django view, whose request's key must hold all of these scopes.
+    The view may be an `async def`.
 
     It stands below Flask's `@app.get`. It looks at the key that ProtectMiddleware let in, so
     for one with a limit an admission is spent even where a scope is missing.
@@ -121,18 +123,30 @@ def require_scopes(*scopes: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-            django = bool(args) and hasattr(args[0], "META")
-            request: Any = args[0] if django else _flask_request()
-            answer = _answer(request)
-            key = answer.api_key or _not_protected()
-            if all(scope in key.scopes for scope in scopes):
-                return view(*args, **kwargs)
-            refused = _collected(request.environ, lacks_scope(answer, scopes))
-            return cast(R, _django_response(refused) if django else _flask_response(refused))
+            refused = _lacking(scopes, args)
+            return view(*args, **kwargs) if refused is None else cast(R, refused)
 
-        return wrapped
+        @wraps(view)
+        async def awaited(*args: P.args, **kwargs: P.kwargs) -> Any:
+            refused = _lacking(scopes, args)
+            return await cast(Any, view)(*args, **kwargs) if refused is None else refused
+
+        # The framework looks at the kind of function to know whether to await it.
+        return cast("Callable[P, R]", awaited) if iscoroutinefunction(view) else wrapped
 
     return decorate
+
+
+def _lacking(scopes: tuple[str, ...], args: tuple[object, ...]) -> Any:
+    """The framework's response to a request whose key lacks a scope, else None."""
+    django = bool(args) and hasattr(args[0], "META")
+    request: Any = args[0] if django else _flask_request()
+    answer = _answer(request)
+    key = answer.api_key or _not_protected()
+    if all(scope in key.scopes for scope in scopes):
+        return None
+    refused = _collected(request.environ, lacks_scope(answer, scopes))
+    return _django_response(refused) if django else _flask_response(refused)
 
 
 def _refuse(environ: Environ, start_response: Any, refusal: Refusal) -> Iterable[bytes]:

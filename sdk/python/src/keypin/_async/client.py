@@ -225,13 +225,13 @@ def _kept(token: AsyncToken | None) -> AsyncToken | None:
     return x.token_of(token) if isinstance(token, (str, Secret)) else token
 
 
-def _workspace(workspace_id: str | None) -> str | None:
-    if workspace_id is not None and not is_uuid(workspace_id):
-        raise x.invalid("workspace_id must be a UUID")
-    return workspace_id
+def _workspace(workspace_id: object) -> str | None:
+    if workspace_id is None or (isinstance(workspace_id, str) and is_uuid(workspace_id)):
+        return workspace_id
+    raise x.invalid("workspace_id must be a UUID")
 
 
-def _retries(max_retries: int) -> int:
-    if max_retries < 0:
-        raise x.invalid("max_retries must be 0 or more")
+def _retries(max_retries: object) -> int:
+    if not isinstance(max_retries, int) or max_retries < 0:
+        raise x.invalid("max_retries must be a whole number, 0 or more")
     return max_retries

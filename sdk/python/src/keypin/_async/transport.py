@@ -121,7 +121,9 @@ class AsyncTransport:
             if gate is not None:
                 await gate.enter(timeout.pool)
             try:
-                with async_within(None if deadline is None else deadline - self.world.steady()):
+                left = None if deadline is None else deadline - self.world.steady()
+                x.connect_within(request, left)
+                with async_within(left):
                     response = await self._exchange(http, request, token is not None, deadline)
             finally:
                 if gate is not None:

@@ -40,6 +40,8 @@ SILENCE = 2.0
 
 FIRST_RECONNECT, LAST_RECONNECT = 0.05, 2.0  # seconds
 
+_STREAM, _REPORTS = "keypin-guard-stream", "keypin-guard-reports"  # threads
+
 _NO_TOKEN = "none"  # noqa: S105  # not one: it keeps the environment's out until the Guard's own is put in its place
 
 Token = str | Secret | Callable[[], str | Secret]
@@ -130,21 +132,21 @@ class Guard:
         self._here()
 
     def close(self) -> None:
-        """Stops, and reports what was used since the last report. Afterwards the Guard refuses to check."""
-        self._closed = True
-        here = self._per_process.pop(os.getpid(), None)
+        """Stops, and reports what was used since the last report. From its beginning on the Guard refuses to check."""
+        here = self._end()
         if here is not None:
             here.close()
-        self._client.close()
+            self._client.close()
 
     async def aclose(self) -> None:
         """`close` for asynchronous code."""
         from anyio import to_thread
 
-        here = self._per_process.get(os.getpid())
+        here = self._end()
         if here is not None:
             await here.aclose_asker()
-        await to_thread.run_sync(self.close)
+            await to_thread.run_sync(here.close)
+            self._client.close()
 
     def __enter__(self) -> Guard:
         return self
@@ -166,8 +168,18 @@ class Guard:
             here = self._per_process.setdefault(process, _Process(self._client, self._max_keys, self._world))
             here.start()
         if here is None or self._closed:
-            self.close()  # what was begun while another thread closed it
+            self._end()  # what was begun here while another thread closed it
             raise x.invalid("this Guard was closed")
+        return here
+
+    def _end(self) -> _Process | None:
+        """Lets nobody check any more, and waits for nothing. Only the first who comes gets what there is to close:
+        the last report goes through the client, so nobody else may close that.
+        """
+        self._closed = True
+        here = self._per_process.pop(os.getpid(), None)
+        if here is not None:
+            here.stop()
         return here
 
 
@@ -274,15 +286,20 @@ class _Process:
         with self._starting:
             if self._threads or self._stopping.is_set():
                 return
-            for work, name in ((self._follow, "keypin-guard-stream"), (self._report_uses, "keypin-guard-reports")):
+            for work, name in ((self._follow, _STREAM), (self._report_uses, _REPORTS)):
                 thread = threading.Thread(target=work, name=name, daemon=True)
                 self._threads.append(thread)
                 thread.start()
 
-    def close(self) -> None:
+    def stop(self) -> None:
+        """Tells the threads to end, and does not wait for them."""
         self._stopping.set()
+
+    def close(self) -> None:
         for thread in self._threads:
             thread.join(SILENCE + ASK_WITHIN + 1)
+            if thread.is_alive() and thread.name == _REPORTS:
+                log.warning("the last report takes too long; uses of keys that are in it may not be counted")
         self._memory.trust = None
 
     def _follow(self) -> None:
@@ -341,9 +358,9 @@ class _Process:
         """Reports every 10 s until the Guard is closed, and then once more."""
         while not self._stopping.wait(reports.EVERY):
             self._report()
-        self._report()
+        self._report(last=True)
 
-    def _report(self) -> None:
+    def _report(self, *, last: bool = False) -> None:
         """Tells the service what was decided here. What it could not take just now is kept for the next report."""
         uses = self._uses.take()
         names = list(uses)
@@ -352,15 +369,16 @@ class _Process:
             try:
                 self._client._transport.send(_report_call(part))
             except Exception as fault:  # a function that makes tokens may raise anything
-                kept = reports.may_be_taken_later(fault)
+                later = reports.may_be_taken_later(fault)
                 log.warning(
                     "the uses of keys could not be reported; they are %s: %s",
-                    "kept for the next report" if kept else "not counted",
+                    "kept for the next report" if later and not last else "not counted",
                     fault,
                     exc_info=not isinstance(fault, KeypinError),
                 )
-                if kept:
-                    self._uses.give_back({name: uses[name] for name in names[at:]})
+                if later:
+                    if not last:
+                        self._uses.give_back({name: uses[name] for name in names[at:]})
                     return
 
 

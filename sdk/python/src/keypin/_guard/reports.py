@@ -94,5 +94,7 @@ def agent_of(text: str | None) -> str:
 
 
 def may_be_taken_later(fault: Exception) -> bool:
-    """Whether a report that failed may succeed another time: an answer that refuses it will refuse it again."""
-    return not isinstance(fault, APIStatusError) or fault.status_code == 429 or fault.status_code >= 500
+    """Whether a report that failed may succeed another time. One that is itself at fault never does, and would hold
+    up those behind it; a token or an address that is wrong may be put right.
+    """
+    return not isinstance(fault, APIStatusError) or fault.status_code not in {400, 413, 415, 422, 426}

@@ -121,7 +121,9 @@ class SyncTransport:
             if gate is not None:
                 gate.enter(timeout.pool)
             try:
-                with sync_within(None if deadline is None else deadline - self.world.steady()):
+                left = None if deadline is None else deadline - self.world.steady()
+                x.connect_within(request, left)
+                with sync_within(left):
                     response = self._exchange(http, request, token is not None, deadline)
             finally:
                 if gate is not None:
