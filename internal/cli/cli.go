@@ -83,7 +83,7 @@ func run(do func(*cobra.Command) error) func(*cobra.Command, []string) error {
 		case err == nil, errors.As(err, &known):
 			return err
 		case cmd.Context().Err() != nil:
-			return problem.Interrupted()
+			return problem.Interrupted(err)
 		}
 		return problem.Failed("%v", err)
 	}

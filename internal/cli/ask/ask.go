@@ -5,6 +5,7 @@ package ask
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -16,7 +17,7 @@ import (
 )
 
 // ErrInterrupted is the answer Ctrl-C.
-var ErrInterrupted = errors.New("interrupted")
+var ErrInterrupted = fmt.Errorf("interrupted: %w", context.Canceled)
 
 // maxSecret bounds what is read for a secret; session tokens take a few kilobytes.
 const maxSecret = 64 << 10
