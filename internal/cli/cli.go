@@ -14,6 +14,7 @@ import (
 
 	"github.com/keypin/keypin/internal/app"
 	"github.com/keypin/keypin/internal/cli/console"
+	"github.com/keypin/keypin/internal/cli/manual"
 	"github.com/keypin/keypin/internal/cli/problem"
 	"github.com/keypin/keypin/internal/cli/show"
 )
@@ -83,7 +84,7 @@ func run(do func(*cobra.Command) error) func(*cobra.Command, []string) error {
 		case err == nil, errors.As(err, &known):
 			return err
 		case cmd.Context().Err() != nil:
-			return problem.Interrupted()
+			return problem.Interrupted(err)
 		}
 		return problem.Failed("%v", err)
 	}
@@ -110,9 +111,14 @@ file. "keypin config print" shows them all.`,
   keypin keys create "Nightly export" --scope workflows:read
   keypin serve                              # on 127.0.0.1:8080, data in ./data
   keypin token --data-dir ./data --user you@example.com`,
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return refuseGlobals(cmd) },
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Name() == cobra.ShellCompRequestCmd {
+				manual.Unquote(cmd.Root())
+			}
+			return refuseGlobals(cmd)
+		},
 	}
 	root.AddGroup(
 		&cobra.Group{ID: console.GroupKeys, Title: "Keys:"},

@@ -3,6 +3,7 @@ package cli_test
 import (
 	"bytes"
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -42,6 +43,59 @@ func TestCompletionDoesNotWaitForAServiceThatDoesNotAnswer(t *testing.T) {
 				t.Error("it still waits")
 			}
 		})
+	}
+}
+
+// completed is what a shell is told of the last word, which is not entered yet.
+func completed(t *testing.T, environ []string, words ...string) string {
+	t.Helper()
+	var out bytes.Buffer
+	process := cli.Process{Args: append([]string{"__complete"}, words...), Environ: environ, Stdout: &out, Stderr: io.Discard}
+	if code := cli.Main(t.Context(), process); code != 0 {
+		t.Errorf("%v: ended with %d", words, code)
+	}
+	return out.String()
+}
+
+func TestTheFlagThatIsNeededIsCompletedBehindTheArgument(t *testing.T) {
+	t.Parallel()
+	const path = "/api/v1/workspaces/" + id + "/members"
+	service := httptest.NewServer(&lists{items: map[string][]map[string]any{path: {
+		{"id": id, "status": "active", "email": "ann@example.com", "role": "admin"},
+	}}, pages: map[string]int{}})
+	t.Cleanup(service.Close)
+	environ := []string{"KEYPIN_BASE_URL=" + service.URL, "KEYPIN_API_KEY=something", "KEYPIN_WORKSPACE_ID=" + id}
+	const role = "--role\tROLE admin (may do all), editor (their own keys) or viewer (looks only) (needed)\n:4\n"
+	for _, tt := range []struct {
+		words []string
+		want  string
+	}{
+		{[]string{"members", "update", ""}, "ann@example.com\tadmin\n:36\n"},
+		{[]string{"members", "update", "--role", "viewer", ""}, "ann@example.com\tadmin\n:36\n"},
+		{[]string{"members", "update", "ann@example.com", ""}, role},
+		{[]string{"members", "update", "ann@example.com", "--role", "viewer", ""}, ":4\n"},
+		{[]string{"invites", "create", ""}, ":4\n"}, // no files
+		{[]string{"invites", "create", "ann@example.com", ""}, role},
+	} {
+		if got := completed(t, environ, tt.words...); got != tt.want {
+			t.Errorf("%q: %q, want %q", tt.words, got, tt.want)
+		}
+	}
+}
+
+func TestFlagsAreDescribedWithoutTheirMarks(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		words []string
+		want  string
+	}{
+		{[]string{"keys", "list", "--stat"}, "--status\twhich keys: STATUS active, revoked (all that cannot be used) or all\n:4\n"},
+		{[]string{"keys", "list", "--work"}, "--workspace\tact in the workspace ID (default KEYPIN_WORKSPACE_ID, else the profile's)\n:4\n"},
+		{[]string{"token", "--us"}, "--user\tEMAIL of the user that the token speaks for (needed)\n:4\n"},
+	} {
+		if got := completed(t, nil, tt.words...); got != tt.want {
+			t.Errorf("%q: %q, want %q", tt.words, got, tt.want)
+		}
 	}
 }
 

@@ -60,16 +60,19 @@ func TestWhatIsNamedIsLookedForAsFarAsItStandsAndNoFurther(t *testing.T) {
 		name, args, path string
 		items            []map[string]any
 		code, pages      int
+		told             string
 	}{
-		{"a workspace", "workspaces get acme", workspaces, append(many(100, "slug", "acme"), many(300, "slug", "other")...), 0, 1},
-		{"a workspace far back", "workspaces get acme", workspaces, many(1150, "slug", "acme"), 0, 12},
-		{"a member", "members update ann@example.com --role viewer", members, append(many(100, "email", "Ann@example.com"), many(300, "x", 1)...), 0, 1},
-		{"a member far back", "members update ann@example.com --role viewer", members, many(1150, "email", "ann@example.com"), 0, 12},
-		{"an invite", "invites revoke ann@example.com --yes", invites, append(many(100, "email", "ann@example.com"), many(300, "x", 1)...), 0, 1},
-		{"an invite that is not there", "invites revoke ann@example.com --yes", invites, many(250, "x", 1), 1, 3},
+		{"a workspace", "workspaces get acme", workspaces, append(many(100, "slug", "acme"), many(300, "slug", "other")...), 0, 1, ""},
+		{"a workspace far back", "workspaces get acme", workspaces, many(1150, "slug", "acme"), 0, 12, ""},
+		{"a member", "members update ann@example.com --role viewer", members, append(many(100, "email", "Ann@example.com"), many(300, "x", 1)...), 0, 1, ""},
+		{"a member far back", "members update ann@example.com --role viewer", members, many(1150, "email", "ann@example.com"), 0, 12, ""},
+		{"an invite", "invites revoke ann@example.com --yes", invites, append(many(100, "email", "ann@example.com"), many(300, "x", 1)...), 0, 1, ""},
+		{"an invite that is not there", "invites revoke ann@example.com --yes", invites, many(250, "x", 1), 1, 3, ""},
 		// Of keys there may be another that is called the same.
-		{"a key far back", "keys get export", keys, many(1150, "name", "export"), 0, 12},
-		{"two keys of one name, far from each other", "keys get export", keys, append(many(100, "name", "export"), many(1150, "name", "export")...), 2, 13},
+		{"a key far back", "keys get export", keys, many(1150, "name", "export"), 0, 12, ""},
+		{"two keys of one name, far from each other", "keys get export", keys, append(many(100, "name", "export"), many(1150, "name", "export")...), 2, 13, "2 keys are called so"},
+		{"a key that is the last to be looked at", "keys get export", keys, many(5000, "name", "export"), 0, 50, ""},
+		{"a key behind too many", "keys get export", keys, many(20_000, "name", "export"), 2, 51, `"too many keys match","what_to_do":["name the one that is meant by its id or its last 6 characters"]`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -79,7 +82,7 @@ func TestWhatIsNamedIsLookedForAsFarAsItStandsAndNoFurther(t *testing.T) {
 			var out, problems bytes.Buffer
 			code := cli.Main(context.Background(), cli.Process{Args: append(strings.Fields(tt.args), "--json"), Stdout: &out, Stderr: &problems,
 				Environ: []string{"KEYPIN_BASE_URL=" + service.URL, "KEYPIN_API_KEY=something", "KEYPIN_WORKSPACE_ID=" + id}})
-			if code != tt.code {
+			if code != tt.code || !strings.Contains(problems.String(), tt.told) {
 				t.Errorf("ended with %d, want %d: %s", code, tt.code, problems.String())
 			}
 			if l.pages[tt.path] != tt.pages || len(l.pages) != 1 {

@@ -17,7 +17,7 @@ func newServe(p Process) *cobra.Command {
 		Short: "Run the service",
 		Long: `Serve runs the service until it is told to stop (Ctrl-C or SIGTERM). Then /ready
 turns 503, requests in flight are finished, and the process ends; a second signal
-ends it at once.
+ends it at once. Before it answers requests, a signal ends it with 130.
 
 With no issuers configured the service is its own issuer of session tokens: see
 "keypin token". Because whoever reads the data folder can then sign in as anyone,
@@ -39,7 +39,13 @@ it starts this way on a loopback address only.`,
 			if err != nil {
 				return err
 			}
-			if err := service.Run(cmd.Context()); err != nil {
+			err = service.Run(cmd.Context())
+			select {
+			case <-service.Ready():
+			default:
+				return err // it has not started, which may be because it was told to stop
+			}
+			if err != nil {
 				return problem.Failed("%v", err) // even when it was told to stop: it did not stop well
 			}
 			return nil

@@ -5,6 +5,7 @@ package ask
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -16,7 +17,7 @@ import (
 )
 
 // ErrInterrupted is the answer Ctrl-C.
-var ErrInterrupted = errors.New("interrupted")
+var ErrInterrupted = fmt.Errorf("interrupted: %w", context.Canceled)
 
 // maxSecret bounds what is read for a secret; session tokens take a few kilobytes.
 const maxSecret = 64 << 10
@@ -46,7 +47,7 @@ func (a Asker) Secret(ctx context.Context, title, description string) (client.Se
 	var value string
 	field := huh.NewInput().Title(title).Description(description).Prompt("> ").
 		EchoMode(huh.EchoModeNone).Validate(notEmpty).Value(&value)
-	if err := a.run(ctx, field); err != nil {
+	if err := a.run(ctx, field, hidden); err != nil {
 		return client.Secret{}, err
 	}
 	return client.NewSecret(strings.TrimSpace(value)), nil
@@ -56,7 +57,7 @@ func (a Asker) Secret(ctx context.Context, title, description string) (client.Se
 func (a Asker) Text(ctx context.Context, title, initial string, valid func(string) error) (string, error) {
 	value := initial
 	field := huh.NewInput().Title(title).Prompt("> ").Validate(valid).Value(&value)
-	if err := a.run(ctx, field); err != nil {
+	if err := a.run(ctx, field, shown); err != nil {
 		return "", err
 	}
 	return strings.TrimSpace(value), nil
@@ -66,7 +67,7 @@ func (a Asker) Text(ctx context.Context, title, initial string, valid func(strin
 func (a Asker) Confirm(ctx context.Context, question, description string) (bool, error) {
 	var yes bool
 	field := huh.NewConfirm().Title(question).Description(description).Affirmative("Yes").Negative("No").Value(&yes)
-	if err := a.run(ctx, field); err != nil {
+	if err := a.run(ctx, field, shown); err != nil {
 		return false, err
 	}
 	return yes, nil
@@ -83,7 +84,7 @@ func (a Asker) Choose(ctx context.Context, title string, options []Option, chose
 		all = append(all, huh.NewOption(o.Label, o.Value))
 	}
 	field := huh.NewSelect[string]().Title(title).Options(all...).Height(min(len(all), 12) + 1).Value(&value)
-	if err := a.run(ctx, field); err != nil {
+	if err := a.run(ctx, field, shown); err != nil {
 		return "", err
 	}
 	return value, nil
@@ -96,12 +97,23 @@ func notEmpty(s string) error {
 	return nil
 }
 
+// What is typed at a question.
+const (
+	shown  = false
+	hidden = true
+)
+
 // run asks one question. A signal ends it, also where the terminal itself waits for a
 // line, and the terminal is left as it was.
-func (a Asker) run(ctx context.Context, field huh.Field) error {
+func (a Asker) run(ctx context.Context, field huh.Field, secret bool) error {
 	before, err := term.GetState(a.in.Fd())
 	if err != nil {
 		return err
+	}
+	if secret && a.plain { // huh does so only when the question is there, and somebody may be quicker
+		if err := echoOff(a.in.Fd()); err != nil {
+			return err
+		}
 	}
 	form := huh.NewForm(huh.NewGroup(field)).WithInput(a.in).WithOutput(a.out).
 		WithTheme(huh.ThemeFunc(huh.ThemeBase16)).WithShowHelp(false).WithAccessible(a.plain)

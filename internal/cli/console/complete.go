@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/keypin/keypin/client"
+	"github.com/keypin/keypin/internal/cli/manual"
 	"github.com/keypin/keypin/internal/cli/show"
 )
 
@@ -44,14 +45,25 @@ func (c *console) completeGlobals(root *cobra.Command) {
 	}
 }
 
-// once completes the first argument only.
+// once completes the first argument only, and behind it the flags that are needed still.
 func once(how completion) completion {
 	return func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 		if len(args) > 0 {
-			return nil, cobra.ShellCompDirectiveNoFileComp
+			return missing(cmd), cobra.ShellCompDirectiveNoFileComp
 		}
 		return how(cmd, args, word)
 	}
+}
+
+// missing are the flags that a command needs and does not have.
+func missing(cmd *cobra.Command) []string {
+	var out []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if _, needed := f.Annotations[manual.Needed]; needed && !f.Changed {
+			out = append(out, cobra.CompletionWithDesc("--"+f.Name, f.Usage))
+		}
+	})
+	return out
 }
 
 func (c *console) completeProfiles(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {

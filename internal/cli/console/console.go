@@ -125,7 +125,7 @@ func (s *session) ended(err error) error {
 	case errors.As(err, &known):
 		return known
 	case errors.Is(err, ask.ErrInterrupted), s.ctx.Err() != nil:
-		return problem.Interrupted()
+		return problem.Interrupted(err)
 	case errors.As(err, &file):
 		return problem.Failed("%v", err).WithDo("%s", file.Right)
 	default:

@@ -57,7 +57,7 @@ func (s *session) fault(err error) error {
 
 // interrupted tells what may have come of a call that was stopped.
 func (s *session) interrupted(e *client.Error) *problem.Problem {
-	p := problem.Interrupted()
+	p := problem.Interrupted(context.Canceled)
 	switch e.Op {
 	case "create-api-key", "rotate-api-key":
 		return p.WithDo("a key may have been made already: look with keypin keys list, and revoke it if its secret is lost")

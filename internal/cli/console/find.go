@@ -13,6 +13,12 @@ import (
 // maxOffered bounds how many are offered to choose from.
 const maxOffered = 1000
 
+// maxSearched bounds how many keys are looked through for one. A name has as many as it
+// was rotated, and a short text is in the names of very many.
+const maxSearched = 5000
+
+const toNameAKey = "name the one that is meant by its id or its last 6 characters"
+
 // findKey fetches a key by its id, its name or its last characters. Of several with the
 // same name the one that can be used is meant, for the others are what it was rotated from.
 func (s *session) findKey(ref string) (*client.APIKey, error) {
@@ -28,7 +34,8 @@ func (s *session) findKey(ref string) (*client.APIKey, error) {
 	}
 	named := func(k *client.APIKey) bool { return k.Name == ref || k.KeySuffix == ref || k.Preview == ref }
 	all, err := call(s, func(ctx context.Context, api *client.Client) ([]client.APIKey, error) {
-		return client.Collect(where(api.Keys.List(ctx, client.ListKeysParams{Status: client.KeysAll, Text: text}), named))
+		found := api.Keys.List(ctx, client.ListKeysParams{Status: client.KeysAll, Text: text})
+		return client.Collect(where(atMost(maxSearched, found, problem.Usage("too many keys match").WithDo(toNameAKey)), named))
 	})
 	if err != nil {
 		return nil, err
@@ -54,7 +61,7 @@ func (s *session) findKey(ref string) (*client.APIKey, error) {
 	for _, k := range matches[:min(len(matches), 5)] {
 		p.Fields = append(p.Fields, problem.Field{Name: k.ID, Message: show.Clean(k.Preview) + ", made " + show.Relative(s.out.Now, k.CreatedAt)})
 	}
-	return nil, p.WithDo("name the one that is meant by its id or its last 6 characters")
+	return nil, p.WithDo(toNameAKey)
 }
 
 // where is a list without what does not match.
@@ -62,6 +69,22 @@ func where[T any](list iter.Seq2[T, error], match func(*T) bool) iter.Seq2[T, er
 	return func(yield func(T, error) bool) {
 		for item, err := range list {
 			if (err != nil || match(&item)) && !yield(item, err) {
+				return
+			}
+		}
+	}
+}
+
+// atMost is a list that ends with an error behind its first n.
+func atMost[T any](n int, list iter.Seq2[T, error], longer error) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		seen := 0
+		for item, err := range list {
+			if seen++; seen > n && err == nil {
+				yield(item, longer)
+				return
+			}
+			if !yield(item, err) {
 				return
 			}
 		}

@@ -83,8 +83,9 @@ func (c *console) invitesCreate() *cobra.Command {
 		Short: "Invite somebody",
 		Long: `Create makes an invite and shows its token, once. Hand it over; whoever has it joins
 with keypin invites accept. Admins only.`,
-		Example: "  keypin invites create ann@example.com --role editor\n  keypin invites create ann@example.com --role viewer --output-file ann.invite",
-		Args:    takes(1, 1, "EMAIL"),
+		Example:           "  keypin invites create ann@example.com --role editor\n  keypin invites create ann@example.com --role viewer --output-file ann.invite",
+		Args:              takes(1, 1, "EMAIL"),
+		ValidArgsFunction: once(cobra.NoFileCompletions),
 	}
 	role := addRole(cmd)
 	to := addSecretOut(cmd, false)

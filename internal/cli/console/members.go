@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keypin/keypin/client"
+	"github.com/keypin/keypin/internal/cli/manual"
 	"github.com/keypin/keypin/internal/cli/problem"
 	"github.com/keypin/keypin/internal/cli/show"
 )
@@ -18,10 +19,10 @@ import (
 func addRole(cmd *cobra.Command) *choice {
 	role := &choice{allowed: []string{"admin", "editor", "viewer"}}
 	cmd.Flags().Var(role, "role", "`ROLE` admin (may do all), editor (their own keys) or viewer (looks only) (needed)")
-	if err := cmd.MarkFlagRequired("role"); err != nil {
+	if err := cmd.Flags().SetAnnotation("role", manual.Needed, nil); err != nil {
 		panic(err) // the flag is defined above
 	}
-	cmd.PreRunE = func(*cobra.Command, []string) error { // before cobra, which does not say what would be right
+	cmd.PreRunE = func(*cobra.Command, []string) error {
 		if role.value == "" {
 			return problem.Usage("needs --role admin, editor or viewer")
 		}

@@ -138,6 +138,17 @@ func (p Page) flags(b *strings.Builder, title string, set *pflag.FlagSet) {
 	b.WriteString("\n" + p.title(title) + "\n" + strings.TrimRight(set.FlagUsagesWrapped(wrap), "\n") + "\n")
 }
 
+// Unquote takes the backquotes, which mark what a flag's value is, out of the flags of root
+// and all below it, for completion: cobra shows a shell the text as it stands.
+func Unquote(root *cobra.Command) {
+	for _, set := range []*pflag.FlagSet{root.Flags(), root.PersistentFlags()} {
+		set.VisitAll(func(f *pflag.Flag) { _, f.Usage = pflag.UnquoteUsage(f) })
+	}
+	for _, c := range root.Commands() {
+		Unquote(c)
+	}
+}
+
 // listed tells whether a command is shown.
 func listed(c *cobra.Command) bool {
 	return c.IsAvailableCommand() || c.Name() == "help"

@@ -16,6 +16,10 @@ const (
 	Stdin       = "stdin"       // what it reads from standard input
 )
 
+// Needed marks a flag that its command checks to be given. cobra's own mark would have the
+// flag completed before the arguments.
+const Needed = "needed"
+
 // Manifest describes all commands to a program.
 type Manifest struct {
 	Name        string     `json:"name"`
@@ -149,8 +153,9 @@ func flags(set *pflag.FlagSet) []Flag {
 		}
 		value, usage := pflag.UnquoteUsage(f)
 		_, required := f.Annotations[cobra.BashCompOneRequiredFlag]
+		_, needed := f.Annotations[Needed]
 		d := Flag{Name: "--" + f.Name, Shorthand: f.Shorthand, Type: f.Value.Type(), Value: value, Description: strings.Join(strings.Fields(usage), " "),
-			Required: required, Repeatable: slices.Contains([]string{"stringArray", "stringSlice"}, f.Value.Type())}
+			Required: required || needed, Repeatable: slices.Contains([]string{"stringArray", "stringSlice"}, f.Value.Type())}
 		if d.Repeatable {
 			d.Type = "string"
 		}

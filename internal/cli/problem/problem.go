@@ -3,9 +3,12 @@
 package problem
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -49,8 +52,24 @@ func Failed(format string, args ...any) *Problem {
 	return &Problem{What: fmt.Sprintf(format, args...), Exit: ExitFailed}
 }
 
-// Interrupted is a command that the user stopped.
-func Interrupted() *Problem { return &Problem{What: "interrupted", Exit: ExitInterrupted} }
+// Interrupted is a command that the user stopped. It ended with err, which is told where
+// something failed by itself at that moment.
+func Interrupted(err error) *Problem {
+	p := &Problem{What: "interrupted", Exit: ExitInterrupted}
+	if !brokenOff(err) {
+		p.What += ": " + err.Error()
+	}
+	return p
+}
+
+// brokenOff tells whether an error, or every one of several, is that the work was stopped.
+func brokenOff(err error) bool {
+	var several interface{ Unwrap() []error }
+	if errors.As(err, &several) {
+		return !slices.ContainsFunc(several.Unwrap(), func(e error) bool { return !brokenOff(e) })
+	}
+	return errors.Is(err, context.Canceled)
+}
 
 // Told is something that did not work, of which the command's data has said why.
 func Told() *Problem { return &Problem{What: "told on standard output", Exit: ExitFailed, Told: true} }
