@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,45 +24,50 @@ type service struct{ url, data string }
 
 func startService(t *testing.T) service {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
-	s := service{url: "http://" + address, data: t.TempDir()}
+	data := t.TempDir()
 	ctx, stop := context.WithCancel(context.Background())
-	var log bytes.Buffer
+	log := &serviceLog{ready: make(chan string, 1)}
 	ended := make(chan int, 1)
 	go func() {
-		ended <- cli.Main(ctx, cli.Process{Args: []string{"serve", "--listen", address, "--data-listen", "", "--data-dir", s.data}, Stdout: &log, Stderr: &log})
+		ended <- cli.Main(ctx, cli.Process{Args: []string{"serve", "--listen", "127.0.0.1:0", "--data-listen", "", "--data-dir", data}, Stdout: log, Stderr: log})
 	}()
 	t.Cleanup(func() {
 		stop()
 		if code := <-ended; code != 0 {
-			t.Errorf("the service ended with %d:\n%s", code, log.String())
+			t.Errorf("the service ended with %d:\n%s", code, log.text.String())
 		}
-		if found := plaintext.Find(log.Bytes()); found != nil {
+		if plaintext.Match(log.text.Bytes()) {
 			t.Errorf("the service's log holds a key")
 		}
 	})
-	deadline := time.After(30 * time.Second)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		answer, err := http.Get(s.url + "/ready")
-		if err == nil {
-			answer.Body.Close()
-			if answer.StatusCode == http.StatusOK {
-				return s
-			}
-		}
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("the service is not ready: %v", err)
-		}
+	select {
+	case address := <-log.ready:
+		return service{url: "http://" + address, data: data}
+	case code := <-ended:
+		ended <- code
+		t.Fatal("the service did not start")
+	case <-time.After(30 * time.Second):
+		t.Fatal("the service is not ready")
 	}
+	return service{}
+}
+
+// serviceLog is what a service writes. ready hears where it listens.
+type serviceLog struct {
+	mu    sync.Mutex
+	text  bytes.Buffer
+	ready chan string
+}
+
+var readyLine = regexp.MustCompile(`"msg":"ready","listen":"([^"]+)"`)
+
+func (l *serviceLog) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if found := readyLine.FindSubmatch(line); found != nil {
+		l.ready <- string(found[1])
+	}
+	return l.text.Write(line)
 }
 
 // plaintext is the form of a key.
