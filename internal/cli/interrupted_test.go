@@ -78,7 +78,7 @@ func TestAStartThatWaitsForPostgreSQLAndIsBrokenOffEndsWith130(t *testing.T) {
 		var told bytes.Buffer
 		args = append(args, "--database", "postgres://keypin@"+silent.Addr().String()+"/keypin?sslmode=disable")
 		code := cli.Main(ctx, cli.Process{Args: args, Stdout: io.Discard, Stderr: &told})
-		if want := regexp.MustCompile(`^keypin ` + args[0] + `: interrupted\b`); code != 130 || !want.MatchString(told.String()) {
+		if want := regexp.MustCompile(`^keypin ` + args[0] + `: interrupted\n$`); code != 130 || !want.MatchString(told.String()) {
 			t.Errorf("%v: %d, %s", args, code, told.String())
 		}
 	}

@@ -172,8 +172,12 @@ func errConnecting(config *pgx.ConnConfig, err error) error {
 	}
 }
 
-// reason is the innermost of an error: it names no user, and holds nothing of the URL.
+// reason is the innermost of an error: it names no user, and holds nothing of the URL. Who
+// broke it off is told by context.Canceled itself.
 func reason(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return context.Canceled
+	}
 	var engine *pgconn.PgError
 	if errors.As(err, &engine) {
 		return errors.New(engine.Error())

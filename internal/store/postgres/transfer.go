@@ -29,7 +29,7 @@ func OpenDuplicate(ctx context.Context, url keypin.Secret) (*Duplicate, error) {
 	for _, conn := range []**pgx.Conn{&d.conn, &d.reading} {
 		var err error
 		if *conn, err = pgx.Connect(ctx, url.Reveal()); err != nil {
-			return nil, errors.Join(errors.New("the database cannot be reached"), d.Close())
+			return nil, errors.Join(fmt.Errorf("the database cannot be reached: %w", reason(err)), d.Close())
 		}
 	}
 	var name string
