@@ -64,7 +64,7 @@ func ownRaces(t *testing.T, files string) {
 		t.Fatal(err)
 	}
 	for _, name := range names {
-		told, err := os.ReadFile(name) //nolint:gosec // a file of this test
+		told, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
