@@ -144,11 +144,14 @@ func (s *Site) pageIndex(p *page) string {
 			fmt.Fprintf(&b, "%s- [%s](%s%s#%s)\n", strings.Repeat("  ", h.Level-2), h.Title, baseMark, p.Path, h.ID)
 		}
 	}
-	fmt.Fprintf(&b, "\n## %s\n\n", p.Section.Title)
+	var beside strings.Builder
 	for _, other := range p.Section.all() {
 		if other != p && (p.Group == "" || other.Group == p.Group) {
-			b.WriteString(s.entry(other))
+			beside.WriteString(s.entry(other))
 		}
+	}
+	if beside.Len() > 0 {
+		fmt.Fprintf(&b, "\n## %s\n\n%s", p.Section.Title, beside.String())
 	}
 	fmt.Fprintf(&b, "\n- [The index of everything](%s/llms.txt)\n", baseMark)
 	return b.String()
