@@ -5,9 +5,9 @@
 // New reads everything: which pages there are, their headings, what can be searched and
 // what every operation takes and answers. It fails where a page is missing. A page is
 // rendered when it is first asked for, and kept. Pages name this server by one base URL,
-// the reader's: it is filled in when an answer is packed, and the packed answers of a few
-// base URLs are kept. So nothing is rendered or compressed twice, and a reader who uses
-// another name for the server sees that name in every example.
+// the reader's: it is filled in when an answer is packed, and the packed answers of the few
+// base URLs that are in use are kept (see editions). So nothing is rendered twice, what is
+// sent often is compressed once, and every example names the server as its reader does.
 //
 // No page holds a script or a style of its own, and nothing comes from elsewhere: the
 // Content-Security-Policy allows this server's files alone. Pages say everything without
